@@ -1,0 +1,96 @@
+"""The parser, the one catch and the exit codes. Verbs are imported only when called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from enum import IntEnum
+from pathlib import Path
+
+import click
+
+from agent import __version__
+
+
+class Exit(IntEnum):
+    """Exit codes of every verb; INCOMPLETE outranks FINDINGS."""
+
+    CLEAN = 0
+    FINDINGS = 1
+    ERROR = 2
+    INCOMPLETE = 3
+
+
+VERBS = {
+    "init": "Make a workspace: inventory, periods, contract, state.",
+    "doctor": "Check this machine and workspace before work begins.",
+    "schema": "Print the JSON Schema of a declared file, for editors.",
+    "inventory": "List, check or ping what the inventory declares.",
+    "trust": "Pin a host's key after comparing its fingerprint.",
+    "scan": "Collect, seal, judge: one round over the inventory.",
+    "findings": "List, explain, compare findings; accept a risk.",
+    "evidence": "Verify, show or export sealed evidence.",
+    "report": "Render a report in HTML, DOCX and PDF.",
+    "schedule": "Show the year's jobs; install the timer.",
+    "run-due": "Run what is due now, each job once (for cron).",
+    "watch": "Stay and run what is due, minute by minute.",
+    "lab": "Raise, show or take down the lab of real hosts.",
+    "demo": "The whole chain on the lab, from raise to report.",
+}
+
+
+class Verbs(click.Group):
+    """Loads a verb's module on first use, so that --help stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Verbs in the order of an operator's work."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import `agent.cli.<verb>` and return its `command`."""
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"agent.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs without importing any."""
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-C", "folder", type=click.Path(path_type=Path), help="Workspace (default: $AGENT_WORKSPACE, or upward).")
+@click.version_option(__version__, prog_name="agent")
+@click.pass_context
+def cli(ctx: click.Context, folder: Path | None) -> None:
+    """Scan, judge, seal and report a fleet before important periods.
+
+    Exit codes: 0 clean, 1 findings or work left, 2 usage or error, 3 incomplete.
+    """
+    from agent.app import App  # noqa: PLC0415 - keeps --help quick
+
+    if ctx.obj is None:
+        ctx.obj = App(folder)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; print a declared error once, without a traceback."""
+    from agent.model.errors import AgentError  # noqa: PLC0415 - keeps --help quick
+
+    try:
+        result = cli.main(args=argv, prog_name="agent", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return Exit.ERROR
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; what was sealed is kept", err=True)
+        return Exit.INCOMPLETE
+    except AgentError as error:
+        click.echo(f"agent: {error}", err=True)
+        return error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        return Exit.CLEAN
+    return int(result) if isinstance(result, int) else Exit.CLEAN

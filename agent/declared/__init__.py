@@ -1,0 +1,1 @@
+"""What people wrote, read and checked: inventory, contract, periods, people, exceptions, playbooks."""

@@ -1,0 +1,1 @@
+"""Flows join the columns: each a short story told with the columns' words."""

@@ -1,0 +1,1 @@
+"""Evidence: encrypted blobs, hash chain, signed checkpoints, verification, export."""

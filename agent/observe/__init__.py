@@ -1,0 +1,1 @@
+"""Collectors: one script (or one query batch, or one nmap run) out, facts back."""

@@ -1,0 +1,1 @@
+"""The one database, state/agent.db or PostgreSQL: schema, migrations, transactions."""

@@ -1,0 +1,1 @@
+"""Shared by all tests. Lab tests (marker `lab`) live in tests/lab."""
