@@ -41,8 +41,8 @@ class Read:
 class Expect:
     """What the value must be.
 
-    Operators: eq, in, ge, le, between, regex, not_regex, empty, nonempty, kv, all, manual.
-    `kv` holds a sub-expectation for each key of a table read; `all` a list of them.
+    Operators: eq, in, ge, le, between, regex, not_regex, empty, nonempty, mode_max, kv, all, any,
+    manual (docs/controls.md). `kv` holds a sub-expectation for each key; `all` and `any` a list of them.
     """
 
     op: str
@@ -51,6 +51,10 @@ class Expect:
     every: tuple[Expect, ...] = ()
     absent: str = "error"
     """What a missing key means: `error`, `fail` or `pass` (the built-in default is right)."""
+    allow_empty: bool = False
+    """`not_regex`: an empty value is an answer, not an error."""
+    say: str = ""
+    """What people read as wanted, instead of the operator's own words."""
 
 
 @dataclass(frozen=True, slots=True)
