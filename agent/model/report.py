@@ -78,6 +78,16 @@ class TrendPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class RevisionRow:
+    """One line of 修订记录; dates are ISO days in Asia/Shanghai."""
+
+    version: str
+    date: str
+    author: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class ScanReport:
     """The whole of one 漏洞扫描报告."""
 
@@ -112,3 +122,7 @@ class ScanReport:
     """(sequence number, what it is, hash) of each entry of this run."""
     notes: tuple[str, ...] = ()
     """Plain sentences that the report must say (connect scan instead of SYN, dirty clock ...)."""
+    authorization: str = ""
+    """What authorises the scan (contract clause, notice, ticket); empty: the report says that none was given."""
+    revisions: tuple[RevisionRow, ...] = ()
+    """Empty: the report says V1.0, first edition."""
