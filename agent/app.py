@@ -1,4 +1,8 @@
-"""Wiring: from a workspace to the parts that flows need. The only module that knows every column."""
+"""Wiring: from a workspace to the parts that flows need. The only module that knows every column.
+
+Imports stand inside the properties, so that a verb pays only for the columns that it uses.
+"""
+# ruff: noqa: PLC0415 - see above
 
 from __future__ import annotations
 
@@ -8,9 +12,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.model.errors import AgentError
-from agent.model.ports import Clock
+
+if TYPE_CHECKING:
+    from agent.ledger import EvidenceLedger
+    from agent.model.asset import Inventory
+    from agent.model.control import Control
+    from agent.model.finding import RiskException
+    from agent.model.period import Period
+    from agent.model.ports import Clock
+    from agent.model.report import Parties
+    from agent.session import SshSessions
+    from agent.store.engine import Store
 
 
 def _now() -> datetime:
@@ -62,3 +77,79 @@ class App:
     def operator(self) -> str:
         """The OS login of who runs this."""
         return os.environ.get("SUDO_USER") or getpass.getuser()
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """All declared targets. Raises DeclaredError."""
+        from agent.declared import load_inventory
+
+        return load_inventory(self.root)
+
+    @cached_property
+    def periods(self) -> tuple[Period, ...]:
+        """All declared periods. Raises DeclaredError."""
+        from agent.declared import load_periods
+
+        return load_periods(self.root)
+
+    @cached_property
+    def parties(self) -> Parties:
+        """Who stands on a report's cover. Raises DeclaredError."""
+        from agent.declared import load_contract
+
+        return load_contract(self.root)
+
+    @property
+    def exceptions(self) -> tuple[RiskException, ...]:
+        """Accepted risks as the file says now; expired ones are among them. Raises DeclaredError."""
+        from agent.declared import load_exceptions
+
+        return load_exceptions(self.root)
+
+    @cached_property
+    def controls(self) -> tuple[Control, ...]:
+        """Shipped playbooks, overridden by the workspace's. Raises DeclaredError."""
+        from agent.declared.playbooks import load_playbooks, shipped_playbooks
+
+        return load_playbooks([shipped_playbooks(), self.root / "playbooks"])
+
+    @cached_property
+    def store(self) -> Store:
+        """The one database, migrated. Raises StoreError."""
+        from agent.store.engine import open_store
+
+        return open_store(self.state)
+
+    @cached_property
+    def ledger(self) -> EvidenceLedger:
+        """The evidence of this workspace. Raises IntegrityError, StoreError."""
+        from agent.ledger import keys_folder, open_ledger
+
+        return open_ledger(self.state, keys_folder(self.root), self.store)
+
+    @cached_property
+    def sessions(self) -> SshSessions:
+        """Ways to the targets. Raises DeclaredError when the credential file is unsafe."""
+        from agent.session import FileCredentials, SshSessions
+
+        return SshSessions(
+            self.inventory,
+            FileCredentials(self.state / "credentials.yaml"),
+            self.root / "inventory" / "known_hosts",
+        )
+
+    def require_ops_location(self) -> None:
+        """Refuse unless this machine is a designated ops location (every verb that reaches a target).
+
+        Raises:
+            RefusedError: the signed allow-list is missing, does not verify, or does not hold this machine.
+        """
+        from agent.declared import opslocation
+
+        opslocation.check(self.root, opslocation.local_addresses())
+
+    def close(self) -> None:
+        """Close what was opened; safe to call at any time."""
+        for part in ("sessions", "store"):
+            if part in self.__dict__:
+                self.__dict__.pop(part).close()

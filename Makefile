@@ -1,0 +1,40 @@
+# Each target does its own set-up: Debian packages by apt (as root), Python packages by pip into .venv.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+JOBS   ?= 2
+
+.PHONY: demo test lint bench campaign lab-up lab-down setup
+
+$(STAMP): pyproject.toml
+	@sh tools/setup.sh venv "$(PYTHON)" "$(VENV)"
+	@touch $@
+
+setup: $(STAMP)
+	@sh tools/setup.sh system
+
+demo: setup
+	$(BIN)/agent demo $(if $(KEEP),--keep)
+
+test: setup
+	$(BIN)/python -m pytest -m "not lab and not campaign" -n $(JOBS) --dist loadgroup
+	$(BIN)/python -m pytest -m "lab and not campaign"
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup
+	$(BIN)/python bench/run.py
+
+campaign: setup
+	$(BIN)/python -m pytest -m campaign
+
+lab-up: setup
+	$(BIN)/agent lab up
+
+lab-down: setup
+	$(BIN)/agent lab down

@@ -1,0 +1,66 @@
+"""`agent demo`: the whole chain on the lab, from raise to report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.cli.main import Exit
+from agent.cli.show import echo_summary, watcher
+
+if TYPE_CHECKING:
+    from agent.app import App
+    from agent.flows.demo import Shown
+
+
+@click.command("demo")
+@click.option("--keep", is_flag=True, help="Leave the lab up afterwards.")
+@click.pass_obj
+def command(app: App, keep: bool) -> int:
+    """Raise the lab, scan for lianghui, render the report, verify the evidence, take the lab down.
+
+    Where the lab cannot run, the same flow looks at this machine itself.
+    """
+    from agent import lab  # noqa: PLC0415 - keeps --help quick
+    from agent.app import App as Fresh  # noqa: PLC0415
+    from agent.flows import demo  # noqa: PLC0415
+
+    missing = lab.missing()
+    if missing:
+        click.echo(f"no lab here ({'; '.join(missing)}): looking at this machine itself")
+        app = Fresh(demo.local_workspace(app.root), app.clock)
+        return _show(app, _run(app))
+    try:
+        demo.raise_lab(app, click.echo)
+        return _show(app, _run(app))
+    finally:
+        app.close()
+        if keep:
+            click.echo("the lab stays up; take it down with: agent lab down")
+        else:
+            lab.down(app.root, echo=click.echo)
+
+
+def _run(app: App) -> Shown:
+    from agent.declared import resolve  # noqa: PLC0415
+    from agent.flows import demo  # noqa: PLC0415
+    from agent.flows.judge import SHANGHAI  # noqa: PLC0415
+
+    period = resolve(app.periods, "lianghui", app.clock().astimezone(SHANGHAI).date())
+    with watcher(quiet=False) as watch:
+        return demo.run(app, period, watch)
+
+
+def _show(app: App, shown: Shown) -> int:
+    echo_summary(app, shown.summary)
+    for path in shown.rendered.paths:
+        click.echo(f"report    {path}")
+    checked = shown.verification
+    click.echo(f"evidence  {checked.entries} entries, {checked.checkpoints} signed checkpoints, head {checked.head}")
+    for flaw in checked.flaws:
+        click.echo(f"evidence  FLAW {flaw.place}: {flaw.problem}", err=True)
+    click.echo(f"state     {app.state}")
+    if not checked.ok:
+        return Exit.ERROR
+    return Exit.CLEAN if shown.summary.complete else Exit.INCOMPLETE

@@ -1,0 +1,112 @@
+"""`agent scan`: one round over the inventory, or what a killed one still lacks."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.cli.main import Exit
+from agent.cli.show import echo_summary, watcher
+
+if TYPE_CHECKING:
+    from agent.app import App
+
+LAYERS = ("host", "middleware", "database", "network")
+
+
+@click.command("scan")
+@click.option("--period", help="The important period it is for, e.g. lianghui (the next one of that name).")
+@click.option("--target", "targets", multiple=True, help="Only this host or database; may be given again.")
+@click.option("--group", "groups", multiple=True, help="Only hosts of this group; may be given again.")
+@click.option("--layer", "layers", multiple=True, type=click.Choice(LAYERS), help="Only this layer.")
+@click.option("--full-ports", is_flag=True, help="All 65,535 TCP ports instead of the top 1,000 and what listens.")
+@click.option("--deadline", type=click.FloatRange(5, 3600), default=120.0, show_default=True, help="Seconds a target.")
+@click.option("--resume", "run_id", help="Go on with a run that was cut off; finished targets are not done again.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.pass_obj
+def command(  # noqa: PLR0917 - one parameter an option
+    app: App,
+    period: str | None,
+    targets: tuple[str, ...],
+    groups: tuple[str, ...],
+    layers: tuple[str, ...],
+    full_ports: bool,
+    deadline: float,
+    run_id: str | None,
+    as_json: bool,
+) -> int:
+    """Collect, seal and judge one round; nothing on a target is changed.
+
+    Exit codes: 0 clean, 1 findings, 2 error, 3 something was not reached.
+    """
+    from agent.flows import scan  # noqa: PLC0415 - keeps --help quick
+
+    if run_id and (period or targets or groups or layers or full_ports):
+        raise click.UsageError("--resume goes with no other choice: the run keeps its own plan")
+    if not run_id and not period:
+        raise click.UsageError("name the period with --period (see `agent schedule show`), or a run with --resume")
+    app.require_ops_location()
+    if not run_id:
+        run_id = _begin(app, period or "", targets, groups, layers, full_ports, deadline, quiet=as_json)
+    try:
+        with watcher(quiet=as_json) as watch:
+            summary = scan.advance(app, run_id, watch)
+    except KeyboardInterrupt:
+        click.echo(f"\ninterrupted; what was sealed is kept. Go on with: agent scan --resume {run_id}", err=True)
+        sys.stderr.flush()
+        _leave()
+    if as_json:
+        click.echo(json.dumps(summary.to_dict(), ensure_ascii=False, default=str))
+    else:
+        echo_summary(app, summary)
+    if not summary.complete:
+        return Exit.INCOMPLETE
+    return Exit.FINDINGS if sum(summary.severities.values()) else Exit.CLEAN
+
+
+def _begin(
+    app: App,
+    name: str,
+    targets: tuple[str, ...],
+    groups: tuple[str, ...],
+    layers: tuple[str, ...],
+    full_ports: bool,
+    deadline: float,
+    *,
+    quiet: bool,
+) -> str:
+    from agent.declared import resolve  # noqa: PLC0415 - keeps --help quick
+    from agent.flows import report, scan  # noqa: PLC0415
+    from agent.flows.judge import SHANGHAI  # noqa: PLC0415
+    from agent.model.asset import Layer  # noqa: PLC0415
+    from agent.model.period import PeriodStatus  # noqa: PLC0415
+
+    period = resolve(app.periods, name, app.clock().astimezone(SHANGHAI).date())
+    chosen = scan.select(app.inventory.targets, names=targets, groups=groups)
+    whole = len(chosen) == len(app.inventory.targets) and not layers
+    scope = f"{report.shown_targets(chosen)}（{'全部' if whole else '选定'}）"
+    plan = scan.Plan(
+        period.id,
+        tuple(target.name for target in chosen),
+        tuple(Layer(layer) for layer in layers) or tuple(Layer),
+        scope,
+        full_ports,
+        deadline,
+    )
+    run_id = scan.begin(app, period, plan)
+    if not quiet:
+        click.echo(f"period  {period.id}  {period.title}  {period.start} to {period.end} ({period.status.value})")
+        if period.status is PeriodStatus.ESTIMATED:
+            click.echo("warning: these dates are estimated; confirm them in periods.yaml once announced", err=True)
+        click.echo(f"run     {run_id}  {len(chosen)} targets")
+    return run_id
+
+
+def _leave() -> None:
+    """End at once: threads may still wait on a target, and all that counts is committed."""
+    import os  # noqa: PLC0415
+
+    os._exit(Exit.INCOMPLETE)

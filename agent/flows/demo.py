@@ -1,0 +1,62 @@
+"""The whole chain in one go: raise the lab, scan, report, verify; without the lab, this machine itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent import lab
+from agent.declared import opslocation
+from agent.declared.starter import write_local_workspace
+from agent.flows import report, scan
+from agent.model.asset import Layer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.app import App
+    from agent.declared import Period
+    from agent.flows.judge import Summary
+    from agent.flows.scan import Watcher
+    from agent.model.evidence import Verification
+    from agent.report import Rendered
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the demo made."""
+
+    summary: Summary
+    rendered: Rendered
+    verification: Verification
+
+
+def raise_lab(app: App, echo: Callable[[str], None]) -> None:
+    """Bring the lab up and let this machine be its designated ops location."""
+    lab.up(app.root, echo=echo)
+    allow_here(app.root)
+
+
+def allow_here(root: Path) -> None:
+    """Sign this machine's addresses as the ops location of a workspace of the lab, with the lab's own key."""
+    opslocation.allow_for_lab(root, root / "state" / "lab" / "approver.pem")
+
+
+def local_workspace(root: Path) -> Path:
+    """A workspace that holds this machine alone, reached by the local transport."""
+    folder = root / "state" / "local"
+    write_local_workspace(folder)
+    allow_here(folder)
+    return folder
+
+
+def run(app: App, period: Period, watch: Watcher) -> Shown:
+    """Scan everything, render three formats, verify the evidence."""
+    targets = app.inventory.targets
+    plan = scan.Plan(
+        period.id, tuple(target.name for target in targets), tuple(Layer), f"{report.shown_targets(targets)}（全部）"
+    )
+    summary = scan.advance(app, scan.begin(app, period, plan), watch)
+    rendered = report.render(app, summary.run, ("html", "docx", "pdf"))
+    return Shown(summary, rendered, app.ledger.verify())

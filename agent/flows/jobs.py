@@ -1,0 +1,52 @@
+"""What a due job does; called by run-due and watch with the job's name, e.g. `scan:lianghui-2027`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.flows import report, scan
+from agent.model.asset import Layer
+from agent.model.errors import AgentError
+from agent.store import runs
+
+if TYPE_CHECKING:
+    from agent.app import App
+
+
+def run(app: App, job: str) -> str:
+    """Run one job and return a line for its record.
+
+    Raises:
+        AgentError: the job's name is unknown, or what it does failed; the slot is tried again.
+    """
+    kind, _, period_id = job.partition(":")
+    period = next((item for item in app.periods if item.id == period_id), None)
+    if period is None or kind not in {"scan", "report"}:
+        raise AgentError(f"no such job: {job!r}", remedy="see `agent schedule show`")
+    if kind == "scan":
+        run_id = _unfinished(app, period.id) or scan.begin(
+            app,
+            period,
+            scan.Plan(
+                period.id,
+                tuple(target.name for target in app.inventory.targets),
+                tuple(Layer),
+                f"{report.shown_targets(app.inventory.targets)}（全部）",
+            ),
+        )
+        summary = scan.advance(app, run_id)
+        return f"{run_id}: {summary.targets} targets, {len(summary.unreached)} layers not seen"
+    done = next((item for item in runs.latest_runs(app.store, "scan", period.id) if item.state == "closed"), None)
+    if done is None:
+        raise AgentError(f"no finished scan for {period.id} yet", remedy=f"agent scan --period {period.name}")
+    rendered = report.render(app, done.id, ("html", "docx", "pdf"))
+    return f"{done.id}: " + ", ".join(str(path) for path in rendered.paths)
+
+
+def _unfinished(app: App, period_id: str) -> str:
+    """A killed attempt of the same job is gone on with, not begun anew."""
+    for item in runs.latest_runs(app.store, "scan", period_id):
+        if item.state != "closed":
+            return item.id
+        break
+    return ""

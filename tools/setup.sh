@@ -1,0 +1,47 @@
+#!/bin/sh
+# Set-up for the Makefile. `venv PYTHON DIR` makes the virtual environment; `system` installs Debian packages as root.
+set -eu
+say() { printf '%s\n' "$*" >&2; }
+
+venv() {
+    python=$1 dir=$2
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+        say "Python 3.11 or later is needed; name one with: make PYTHON=/path/to/python3.11 ..."
+        exit 2
+    }
+    if ! "$python" -m venv "$dir" >/dev/null 2>&1; then
+        if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+            apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y python3-venv >/dev/null
+        fi
+        "$python" -m venv "$dir"
+    fi
+    "$dir/bin/python" -m pip install -q --disable-pip-version-check -e '.[dev]' 2>&1 | grep -v '^WARNING: Location' >&2 || true
+    "$dir/bin/python" -c 'import agent, alembic, docx, lxml, paramiko, pytest, typst'
+}
+
+system() {
+    packages="nmap openssl openssh-server fonts-noto-cjk iproute2 mmdebstrap systemd-container
+        rpm createrepo-c apt-utils dpkg-dev kmod procps"
+    missing=
+    for package in $packages; do
+        dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing="$missing $package"
+    done
+    [ -n "$missing" ] || return 0
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        say "not installed (needs root and apt):$missing"
+        return 0
+    fi
+    say "installing:$missing"
+    apt-get -qq update
+    # The workstation needs no SSH server of its own: only the program, for the tests.
+    policy=/usr/sbin/policy-rc.d
+    [ -e "$policy" ] || { printf '#!/bin/sh\nexit 101\n' >"$policy"; chmod 755 "$policy"; trap 'rm -f /usr/sbin/policy-rc.d' EXIT; }
+    # shellcheck disable=SC2086 # one word a package
+    DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing >/dev/null
+}
+
+case ${1:-} in
+venv) venv "$2" "$3" ;;
+system) system ;;
+*) say "usage: setup.sh venv PYTHON DIR | system"; exit 2 ;;
+esac
