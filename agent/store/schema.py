@@ -55,6 +55,7 @@ blob = Table(
     Column("algorithm", String(20), nullable=False),
     Column("size", Integer, nullable=False),
     Column("destroyed_at", String(32), nullable=False, default=""),
+    Column("dedup", String(64), nullable=True, unique=True),
 )
 
 checkpoint = Table(
