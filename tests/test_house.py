@@ -14,9 +14,11 @@ def test_imports_run_downward_only():
 
 
 def test_the_model_needs_the_standard_library_only():
-    probe = "import pkgutil, importlib, sys, agent.model as m\n" \
-        "[importlib.import_module(f'agent.model.{i.name}') for i in pkgutil.iter_modules(m.__path__)]\n" \
+    probe = (
+        "import pkgutil, importlib, sys, agent.model as m\n"
+        "[importlib.import_module(f'agent.model.{i.name}') for i in pkgutil.iter_modules(m.__path__)]\n"
         "print([n for n in sys.modules if n.split('.')[0] in ('sqlalchemy', 'pydantic', 'yaml', 'paramiko', 'lxml')])"
+    )
     done = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -22,9 +22,9 @@ def command(app: App, keep: bool) -> int:
 
     Where the lab cannot run, the same flow looks at this machine itself.
     """
-    from agent import lab  # noqa: PLC0415 - keeps --help quick
-    from agent.app import App as Fresh  # noqa: PLC0415
-    from agent.flows import demo  # noqa: PLC0415
+    from agent import lab
+    from agent.app import App as Fresh
+    from agent.flows import demo
 
     missing = lab.missing()
     if missing:
@@ -43,9 +43,9 @@ def command(app: App, keep: bool) -> int:
 
 
 def _run(app: App) -> Shown:
-    from agent.declared import resolve  # noqa: PLC0415
-    from agent.flows import demo  # noqa: PLC0415
-    from agent.flows.judge import SHANGHAI  # noqa: PLC0415
+    from agent.declared import resolve
+    from agent.flows import demo
+    from agent.flows.judge import SHANGHAI
 
     period = resolve(app.periods, "lianghui", app.clock().astimezone(SHANGHAI).date())
     with watcher(quiet=False) as watch:

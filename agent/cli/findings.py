@@ -34,7 +34,7 @@ def _shown(finding: Finding) -> dict[str, Any]:
 @click.option("--check", default="", help="Only checks whose id begins so.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a finding, one a line.")
 @click.pass_context
-def command(  # noqa: PLR0917 - one parameter an option
+def command(
     ctx: click.Context,
     run_id: str | None,
     targets: tuple[str, ...],
@@ -48,7 +48,7 @@ def command(  # noqa: PLR0917 - one parameter an option
     """List the findings of a scan; with a verb, explain, compare or accept."""
     if ctx.invoked_subcommand:
         return None
-    from agent.flows.findings import Wanted, pick  # noqa: PLC0415 - keeps --help quick
+    from agent.flows.findings import Wanted, pick
 
     wanted = Wanted(targets, severities, layers, kinds, states, check)
     found, hits = pick(ctx.obj, run_id, wanted)
@@ -61,8 +61,8 @@ def command(  # noqa: PLR0917 - one parameter an option
 
 
 def _table(run_id: str, hits: list[Finding]) -> None:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
 
     table = Table(title=f"{run_id}: {len(hits)} findings", title_justify="left", pad_edge=False)
     for name in ("key", "grade", "target", "layer", "check", "where", "title"):
@@ -81,7 +81,7 @@ def _table(run_id: str, hits: list[Finding]) -> None:
 @click.pass_obj
 def explain(app: App, key: str, run_id: str | None, as_json: bool) -> None:
     """Everything about one finding: what was seen, what was wanted, from which evidence, how to mend it."""
-    from agent.flows.findings import explain as look  # noqa: PLC0415
+    from agent.flows.findings import explain as look
 
     told = look(app, run_id, key)
     item = told.finding
@@ -100,7 +100,9 @@ def explain(app: App, key: str, run_id: str | None, as_json: bool) -> None:
         ("detail", item.detail),
     ]
     if told.control:
-        rows.append(("read", told.control.read.text or f"{told.control.read.table}: {', '.join(told.control.read.keys)}"))
+        rows.append(
+            ("read", told.control.read.text or f"{told.control.read.table}: {', '.join(told.control.read.keys)}")
+        )
         rows.append(("risk", ", ".join(told.control.risk)))
     for name, text in rows:
         for index, line in enumerate(text.splitlines() if text else ()):
@@ -117,7 +119,7 @@ def explain(app: App, key: str, run_id: str | None, as_json: bool) -> None:
 @click.pass_obj
 def compare(app: App, run_a: str, run_b: str, as_json: bool) -> None:
     """What changed from RUN_A to RUN_B: 新增, 已修复, 仍存在, 复现, 未复核."""
-    from agent.flows import compare as rounds  # noqa: PLC0415
+    from agent.flows import compare as rounds
 
     rows = rounds.difference(rounds.load(app, run_b), [rounds.load(app, run_a)])
     if as_json:
@@ -137,7 +139,7 @@ def compare(app: App, run_a: str, run_b: str, as_json: bool) -> None:
 @click.pass_obj
 def accept(app: App, key: str, approver: str, expires: datetime, reason: str) -> None:
     """Accept a risk: written to exceptions.yaml, listed in every report, back as a finding after its expiry."""
-    from agent.flows.findings import accept as take  # noqa: PLC0415
+    from agent.flows.findings import accept as take
 
     taken = take(app, key, approver=approver, expires=expires.date(), reason=reason)
     click.echo(f"exceptions.yaml: {taken.target} {taken.check} {taken.location} until {taken.expires}")

@@ -42,11 +42,11 @@ VERBS = {
 class Verbs(click.Group):
     """Loads a verb's module on first use, so that --help stays quick."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - Click's signature
         """Verbs in the order of an operator's work."""
         return list(VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - Click's signature
         """Import `agent.cli.<verb>` and return its `command`."""
         if cmd_name not in VERBS:
             return None
@@ -54,7 +54,7 @@ class Verbs(click.Group):
         command: click.Command = module.command
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - Click's signature
         """List the verbs without importing any."""
         with formatter.section("Verbs"):
             formatter.write_dl(list(VERBS.items()))
@@ -69,7 +69,7 @@ def cli(ctx: click.Context, folder: Path | None) -> None:
 
     Exit codes: 0 clean, 1 findings or work left, 2 usage or error, 3 incomplete.
     """
-    from agent.app import App  # noqa: PLC0415 - keeps --help quick
+    from agent.app import App
 
     if ctx.obj is None:
         ctx.obj = App(folder)
@@ -77,7 +77,7 @@ def cli(ctx: click.Context, folder: Path | None) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; print a declared error once, without a traceback."""
-    from agent.model.errors import AgentError  # noqa: PLC0415 - keeps --help quick
+    from agent.model.errors import AgentError
 
     try:
         result = cli.main(args=argv, prog_name="agent", standalone_mode=False)

@@ -26,8 +26,8 @@ def command() -> None:
 @click.pass_obj
 def scan(app: App, run_id: str | None, host: str, formats: tuple[str, ...], as_json: bool) -> None:
     """Render the 漏洞扫描报告 under state/reports/RUN/."""
-    from agent.flows.judge import run_or_latest  # noqa: PLC0415 - keeps --help quick
-    from agent.flows.report import render  # noqa: PLC0415
+    from agent.flows.judge import run_or_latest
+    from agent.flows.report import render
 
     rendered = render(app, run_or_latest(app, run_id), formats or FORMATS, host)
     if as_json:

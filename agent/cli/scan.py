@@ -27,7 +27,7 @@ LAYERS = ("host", "middleware", "database", "network")
 @click.option("--resume", "run_id", help="Go on with a run that was cut off; finished targets are not done again.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.pass_obj
-def command(  # noqa: PLR0917 - one parameter an option
+def command(
     app: App,
     period: str | None,
     targets: tuple[str, ...],
@@ -42,7 +42,7 @@ def command(  # noqa: PLR0917 - one parameter an option
 
     Exit codes: 0 clean, 1 findings, 2 error, 3 something was not reached.
     """
-    from agent.flows import scan  # noqa: PLC0415 - keeps --help quick
+    from agent.flows import scan
 
     if run_id and (period or targets or groups or layers or full_ports):
         raise click.UsageError("--resume goes with no other choice: the run keeps its own plan")
@@ -78,11 +78,11 @@ def _begin(
     *,
     quiet: bool,
 ) -> str:
-    from agent.declared import resolve  # noqa: PLC0415 - keeps --help quick
-    from agent.flows import report, scan  # noqa: PLC0415
-    from agent.flows.judge import SHANGHAI  # noqa: PLC0415
-    from agent.model.asset import Layer  # noqa: PLC0415
-    from agent.model.period import PeriodStatus  # noqa: PLC0415
+    from agent.declared import resolve
+    from agent.flows import report, scan
+    from agent.flows.judge import SHANGHAI
+    from agent.model.asset import Layer
+    from agent.model.period import PeriodStatus
 
     period = resolve(app.periods, name, app.clock().astimezone(SHANGHAI).date())
     chosen = scan.select(app.inventory.targets, names=targets, groups=groups)
@@ -107,6 +107,6 @@ def _begin(
 
 def _leave() -> None:
     """End at once: threads may still wait on a target, and all that counts is committed."""
-    import os  # noqa: PLC0415
+    import os
 
     os._exit(Exit.INCOMPLETE)

@@ -25,7 +25,7 @@ def watcher(*, quiet: bool) -> Iterator[Callable[[Step], None]]:
     if not sys.stderr.isatty():
         yield _plain
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description:<9}"), BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TextColumn("{task.fields[last]}"), transient=False) as progress:
@@ -54,12 +54,12 @@ def _plain(step: Step) -> None:
 
 def echo_summary(app: App, summary: Summary) -> None:
     """The round in a table: a row a target, what was not seen, and where to go on."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
 
-    from agent.model.finding import FindingState  # noqa: PLC0415
-    from agent.model.severity import Severity  # noqa: PLC0415
-    from agent.store import runs  # noqa: PLC0415
+    from agent.model.finding import FindingState
+    from agent.model.severity import Severity
+    from agent.store import runs
 
     counts: Counter[tuple[str, Severity]] = Counter(
         (item.target, item.severity)
@@ -77,8 +77,12 @@ def echo_summary(app: App, summary: Summary) -> None:
         grades = [str(counts[name, grade] or "") for grade in list(Severity)[:4]]
         errors = row.counts.get("error", 0)
         table.add_row(
-            name, row.os[:34], " ".join(layer[:4] for layer in row.seen), *grades,
-            str(row.counts.get("pass", 0)), str(errors or ""),
+            name,
+            row.os[:34],
+            " ".join(layer[:4] for layer in row.seen),
+            *grades,
+            str(row.counts.get("pass", 0)),
+            str(errors or ""),
         )
     console = Console(width=None if sys.stdout.isatty() else 120, markup=False, highlight=False)
     console.print(table)

@@ -83,9 +83,9 @@ def _last_known(earlier: Sequence[Round]) -> dict[str, Finding]:
     covered: set[tuple[str, str]] = set()
     for round_ in earlier:
         fresh = round_.seen - covered
-        for key, finding in _open(round_).items():
-            if (finding.target, finding.layer.value) in fresh:
-                known[key] = finding
+        known |= {
+            key: finding for key, finding in _open(round_).items() if (finding.target, finding.layer.value) in fresh
+        }
         covered |= fresh
     return known
 

@@ -252,9 +252,7 @@ def sorted_findings(app: App, findings: Sequence[Finding]) -> list[Finding]:
     )
 
 
-def _summary(
-    app: App, run_id: str, seen: _Seen, findings: Sequence[Finding], verdicts: Sequence[Verdict]
-) -> Summary:
+def _summary(app: App, run_id: str, seen: _Seen, findings: Sequence[Finding], verdicts: Sequence[Verdict]) -> Summary:
     planned = {task.target for task in runs.tasks(app.store, run_id)}
     per_target = {}
     for target in app.inventory.targets:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from agent.flows.judge import Summary, judge
 from agent.model.asset import Database, Host, Layer
-from agent.model.errors import AgentError, UnreachedError
+from agent.model.errors import AgentError, IntegrityError, StoreError, ToolError, UnreachedError
 from agent.model.observation import Reason
 from agent.model.session import Command
 from agent.model.text import one_line
@@ -30,6 +30,7 @@ from agent.store import runs
 if TYPE_CHECKING:
     from agent.app import App
     from agent.model.asset import Target
+    from agent.model.facts import NetworkFacts
     from agent.model.period import Period
     from agent.model.ports import Session, SqlSession
 
@@ -93,9 +94,7 @@ class Plan:
         )
 
 
-def select(
-    targets: Iterable[Target], *, names: Sequence[str] = (), groups: Sequence[str] = ()
-) -> tuple[Target, ...]:
+def select(targets: Iterable[Target], *, names: Sequence[str] = (), groups: Sequence[str] = ()) -> tuple[Target, ...]:
     """Targets asked for, in declared order; none asked for means all.
 
     Raises:
@@ -201,7 +200,7 @@ class _Round:
         pool.shutdown()
 
     def _look_at_network(self, looks: list[Target], futures: dict[Future[None], str]) -> None:
-        """nmap over those whose listeners are known; stragglers get a second look when they are done."""
+        """Run nmap over those whose listeners are known; stragglers get a second look when they are done."""
         pending = set(futures)
         until = time.monotonic() + GRACE
         while pending and (left := until - time.monotonic()) > 0:
@@ -220,9 +219,9 @@ class _Round:
             evidence = work(target)
         except UnreachedError as error:
             self._unreached(target.name, kind, Reason(error.reason), error.message)
+        except (StoreError, IntegrityError):
+            raise  # ours, not the target's: the task stays waiting and the run can be resumed
         except AgentError as error:
-            if error.exit_code == 2 and type(error).__name__ in {"StoreError", "IntegrityError"}:
-                raise  # ours, not the target's: the task stays waiting and the run can be resumed
             self._unreached(target.name, kind, Reason.TOOL, str(error))
         else:
             self._done(target.name, kind, evidence)
@@ -263,20 +262,26 @@ class _Round:
             ports |= self.ports.get(name, set())
         try:
             xml = network.scan(reachable, sorted(ports), full=self.plan.full_ports)
-            evidence = self.app.ledger.seal("network", xml, run=self.run_id, subject="@network").seq
             seen = {facts.target: facts for facts in network.parse(xml, reachable)}
         except UnreachedError as error:
             for name in reachable:
                 self._unreached(name, "network", Reason(error.reason), error.message)
             return
+        except ToolError as error:
+            for name in reachable:
+                self._unreached(name, "network", Reason.TOOL, error.message)
+            return
+        evidence = self.app.ledger.seal("network", xml, run=self.run_id, subject="@network").seq
         for name in reachable:
-            facts = seen.get(name)
-            if facts is None:
-                self._unreached(name, "network", Reason.UNREACHABLE, "nmap's answer does not hold this address")
-            elif facts.timed_out:
-                self._unreached(name, "network", Reason.TIMEOUT, "nmap gave up on it (--host-timeout)")
-            else:
-                self._done(name, "network", evidence)
+            self._seen_by_nmap(name, seen.get(name), evidence)
+
+    def _seen_by_nmap(self, name: str, facts: NetworkFacts | None, evidence: int) -> None:
+        if facts is None:
+            self._unreached(name, "network", Reason.UNREACHABLE, "nmap's answer does not hold this address")
+        elif facts.timed_out:
+            self._unreached(name, "network", Reason.TIMEOUT, "nmap gave up on it (--host-timeout)")
+        else:
+            self._done(name, "network", evidence)
 
     def _recall_ports(self) -> None:
         """What finished hosts of a resumed run listen on, from their sealed answers."""

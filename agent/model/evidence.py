@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One entry of the chain: `hash = SHA256(prev_hex \\n canonical_json \\n)`."""
+    r"""One entry of the chain: `hash = SHA256(prev_hex \\n canonical_json \\n)`."""
 
     seq: int
     at: datetime

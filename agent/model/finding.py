@@ -58,7 +58,7 @@ class Finding:
     @property
     def key(self) -> str:
         """16 hex digits of SHA-256 over target, layer, check and location: the same in every round."""
-        text = "\n".join((self.target, self.layer.value, self.check, self.location))
+        text = f"{self.target}\n{self.layer.value}\n{self.check}\n{self.location}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
