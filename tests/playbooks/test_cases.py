@@ -172,7 +172,7 @@ SNIPPETS = [control for control in CONTROLS if control.read.kind == "sh"]
 
 # An absolute path that does not begin with $R; in a pattern that means text, not a path, write `[/]etc/...`.
 ROOTLESS = re.compile(
-    r"(?<![\w}*./\])])(?<!\$R")/(?:etc|var|usr|boot|home|root|run|opt|srv|proc|sys|lib|sbin|bin)\b"
+    r"""(?<![\w}*./\])])(?<!\$R")/(?:etc|var|usr|boot|home|root|run|opt|srv|proc|sys|lib|sbin|bin)\b"""
 )
 
 
