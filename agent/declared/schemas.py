@@ -1,0 +1,29 @@
+"""JSON Schemas of the declared files, for editors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from agent.declared.exceptions import ExceptionsFile
+from agent.declared.inventory import DatabasesFile, HostsFile
+from agent.declared.opslocation import LocationFile
+from agent.declared.people import ContractFile, PeopleFile
+from agent.declared.periods import PeriodsFile
+
+FILES: dict[str, type[BaseModel]] = {
+    "hosts": HostsFile,
+    "databases": DatabasesFile,
+    "people": PeopleFile,
+    "contract": ContractFile,
+    "periods": PeriodsFile,
+    "exceptions": ExceptionsFile,
+    "ops-location": LocationFile,
+}
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """Return JSON Schema (2020-12) by the name of the declared file."""
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return {name: dialect | model.model_json_schema() for name, model in FILES.items()}
