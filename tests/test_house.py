@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from agent.cli.main import VERBS
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -24,7 +26,6 @@ def test_the_model_needs_the_standard_library_only():
 
 
 def test_the_readmes_name_only_verbs_that_are_there():
-    from agent.cli.main import VERBS
 
     for name in ("README.md", "README.zh-CN.md"):
         text = (ROOT / name).read_text()

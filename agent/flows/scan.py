@@ -6,15 +6,14 @@ Each step leaves a durable row, so that a killed round goes on where it stood:
 
 from __future__ import annotations
 
-import json
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from agent.flows.judge import Summary, judge
 from agent.model.asset import Database, Host, Layer
@@ -66,32 +65,17 @@ class Plan:
     full_ports: bool = False
     deadline: float = DEADLINE
 
-    def to_json(self) -> str:
-        """Text for the run's row."""
-        return json.dumps(
-            {
-                "period": self.period,
-                "targets": self.targets,
-                "layers": [layer.value for layer in self.layers],
-                "scope": self.scope,
-                "full_ports": self.full_ports,
-                "deadline": self.deadline,
-            },
-            ensure_ascii=False,
-        )
+    def to_dict(self) -> dict[str, Any]:
+        """For the run's row."""
+        return asdict(self)
 
     @classmethod
-    def from_json(cls, text: str) -> Plan:
+    def from_dict(cls, raw: Mapping[str, Any]) -> Plan:
         """Read it back."""
-        raw = json.loads(text)
-        return cls(
-            raw["period"],
-            tuple(raw["targets"]),
-            tuple(Layer(layer) for layer in raw["layers"]),
-            raw["scope"],
-            raw["full_ports"],
-            raw["deadline"],
-        )
+        fields = dict(raw)
+        fields["targets"] = tuple(fields["targets"])
+        fields["layers"] = tuple(Layer(layer) for layer in fields["layers"])
+        return cls(**fields)
 
 
 def select(targets: Iterable[Target], *, names: Sequence[str] = (), groups: Sequence[str] = ()) -> tuple[Target, ...]:
@@ -143,7 +127,7 @@ def begin(app: App, period: Period | None, plan: Plan) -> str:
         run_id,
         kind="scan",
         period=period.id if period else "",
-        plan=plan.to_json(),
+        plan=plan.to_dict(),
         operator=app.operator,
         started_at=now,
         tasks=tasks,
@@ -162,7 +146,7 @@ def advance(app: App, run_id: str, watch: Watcher = lambda _: None) -> Summary:
     if run.state == "closed":
         raise AgentError("this run is finished; there is nothing to resume", where=run_id)
     app.require_ops_location()
-    _Round(app, run_id, Plan.from_json(run.plan), watch).collect()
+    _Round(app, run_id, Plan.from_dict(run.plan), watch).collect()
     return judge(app, run_id)
 
 
@@ -249,27 +233,22 @@ class _Round:
         return self.app.ledger.seal("database", payload, run=self.run_id, subject=database.name).seq
 
     def _network(self, looks: list[Host]) -> None:
-        reachable = {host.name: host.address for host in looks if not host.bastion}
         for host in looks:
             if host.bastion:
                 self._unreached(host.name, "network", Reason.UNSUPPORTED, f"reached only through {host.bastion}")
+        reachable = {host.name: host.address for host in looks if not host.bastion}
         if not reachable:
             return
         for name in reachable:
             self.watch(Step(name, "network", "start"))
-        ports: set[int] = set()
-        for name in reachable:
-            ports |= self.ports.get(name, set())
+        ports = {port for name in reachable for port in self.ports.get(name, ())}
         try:
             xml = network.scan(reachable, sorted(ports), full=self.plan.full_ports)
             seen = {facts.target: facts for facts in network.parse(xml, reachable)}
-        except UnreachedError as error:
+        except (UnreachedError, ToolError) as error:
+            reason = Reason(error.reason) if isinstance(error, UnreachedError) else Reason.TOOL
             for name in reachable:
-                self._unreached(name, "network", Reason(error.reason), error.message)
-            return
-        except ToolError as error:
-            for name in reachable:
-                self._unreached(name, "network", Reason.TOOL, error.message)
+                self._unreached(name, "network", reason, error.message)
             return
         evidence = self.app.ledger.seal("network", xml, run=self.run_id, subject="@network").seq
         for name in reachable:

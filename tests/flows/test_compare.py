@@ -1,0 +1,68 @@
+"""Rounds compared: fixed is said only after a fresh look."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from agent.flows.compare import Round, difference
+from agent.flows.judge import accept, distinct
+from agent.model.asset import Layer
+from agent.model.finding import Change, Finding, FindingKind, FindingState, RiskException
+from agent.model.severity import Severity
+
+HOST = ("node-01", "host")
+WEAK = Finding(
+    target="node-01", layer=Layer.HOST, kind=FindingKind.CONTROL, check="LIN-IA-A-01", location="", title="空口令",
+    severity=Severity.CRITICAL, state=FindingState.OPEN, actual="test", expected="空", remedy="锁定", evidence=(1,),
+)  # fmt: skip
+UNSURE = replace(WEAK, state=FindingState.UNKNOWN)
+
+
+def made(name, *findings, seen=(HOST,)):
+    return Round(name, name, findings, frozenset(seen))
+
+
+@pytest.mark.parametrize(
+    ("now", "earlier", "change"),
+    [
+        (made("3", WEAK), [made("2")], Change.NEW),
+        (made("3", WEAK), [made("2", WEAK)], Change.REMAINS),
+        (made("3", WEAK), [made("2"), made("1", WEAK)], Change.RECURS),
+        (made("3"), [made("2", WEAK)], Change.FIXED),
+        (made("3", seen=()), [made("2", WEAK)], Change.UNSEEN),
+        (made("3", UNSURE), [made("2", WEAK)], Change.UNSEEN),
+        (made("3", WEAK), [made("2", seen=()), made("1", WEAK)], Change.REMAINS),
+        (made("3"), [made("2", seen=()), made("1", WEAK)], Change.FIXED),
+        (made("3", WEAK), [made("2", UNSURE), made("1", WEAK)], Change.REMAINS),
+    ],
+)
+def test_each_kind_of_change(now, earlier, change):
+    assert [row.change for row in difference(now, earlier)] == [change]
+
+
+def test_a_first_round_has_nothing_to_compare_with():
+    assert difference(made("1", WEAK), []) == ()
+
+
+def test_what_was_fixed_earlier_is_not_told_again():
+    assert difference(made("3"), [made("2"), made("1", WEAK)]) == ()
+
+
+def test_of_several_with_one_key_the_worst_stays_with_all_evidence():
+    (kept,) = distinct([replace(WEAK, severity=Severity.LOW, evidence=(2,)), WEAK])
+    assert (kept.severity, kept.evidence) == (Severity.CRITICAL, (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("expires", "state"), [("2026-11-22", FindingState.ACCEPTED), ("2026-11-21", FindingState.OPEN)]
+)
+def test_an_exception_covers_until_its_last_day_in_shanghai(expires, state, evening):
+    exception = RiskException("node-01", "LIN-IA-A-01", "", "旧系统", "王审批", expires)
+    (marked,) = accept([WEAK], [exception], evening)
+    assert marked.state is state
+
+
+@pytest.fixture
+def evening():
+    return datetime(2026, 11, 21, 16, 30, tzinfo=UTC)  # 00:30 of the 22nd in Shanghai
