@@ -59,7 +59,7 @@ class Finding:
     def key(self) -> str:
         """16 hex digits of SHA-256 over target, layer, check and location: the same in every round."""
         text = f"{self.target}\n{self.layer.value}\n{self.check}\n{self.location}"
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 class Change(StrEnum):
