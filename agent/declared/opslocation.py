@@ -34,6 +34,9 @@ SIGNATURE = Path("inventory/ops-location.yaml.sig")
 APPROVER = Path("inventory/approver.pub")
 PREFIX = b"secops-agent ops-location v1\n"
 COMMAND = "agent inventory ops-location --approver-key KEY"
+LAB_ADDRESS = "10.66.0.1"
+"""This machine's address on the lab's bridge."""
+LAB_NOTE = "lab: made and signed by agent lab"
 _WIDEST = {4: 8, 6: 16}
 
 Private = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
@@ -276,3 +279,26 @@ def sign_location(root: Path, key_path: Path) -> None:
             f"use the approver's key, or let the customer replace {APPROVER}",
         )
     write_atomic(root / SIGNATURE, base64.b64encode(signature) + b"\n")
+
+
+def allow_for_lab(root: Path, key_path: Path) -> None:
+    """Make this machine the ops location of a workspace of the lab, signed by the lab's own made-up approver.
+
+    The key lies in the workspace, which is right for the lab alone: a list that a real
+    approver signed is never replaced.
+
+    Raises:
+        RefusedError: the workspace has an approver of its own.
+        ToolError: this machine's addresses cannot be read.
+    """
+    addresses = dict.fromkeys([*local_addresses(), LAB_ADDRESS])
+    held = root / LOCATION
+    if held.exists() and f"note: {_quoted(LAB_NOTE)}\n".encode() not in held.read_bytes():
+        raise _refused("this workspace has an ops location of its own", held, "raise the lab in its own workspace")
+    key_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not key_path.exists():
+        make_key(key_path)
+    if held.exists():
+        (root / APPROVER).unlink(missing_ok=True)
+    write_location(root, addresses, LAB_NOTE)
+    sign_location(root, key_path)
