@@ -13,7 +13,6 @@ from __future__ import annotations
 import base64
 import ipaddress
 import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -23,15 +22,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from pydantic import AfterValidator, Field
 
+from agent.declared.addresses import local_addresses
 from agent.declared.fields import Strict, Text, Version, no_twice
 from agent.declared.files import write_atomic
 from agent.declared.people import load_people
 from agent.declared.yamlfile import decode, loads, parse
-from agent.model.errors import DeclaredError, RefusedError, ToolError
+from agent.model.errors import DeclaredError, RefusedError
 
 LOCATION = Path("inventory/ops-location.yaml")
 SIGNATURE = Path("inventory/ops-location.yaml.sig")
 APPROVER = Path("inventory/approver.pub")
+__all__ = ["allow_for_lab", "check", "local_addresses", "make_key", "sign_location", "write_location"]
+
 PREFIX = b"secops-agent ops-location v1\n"
 COMMAND = "agent inventory ops-location --approver-key KEY"
 LAB_ADDRESS = "10.66.0.1"
@@ -160,40 +162,6 @@ def check(root: Path, local_addresses: Iterable[str]) -> None:
             "work from the designated ops location; to add this machine, let the approver run "
             f"`{COMMAND} --allow ADDRESS`",
         )
-
-
-def _routes(text: str) -> Iterable[str]:
-    """Pick the IPv4 addresses that are this machine's own out of /proc/net/fib_trie."""
-    last = ""
-    for line in text.splitlines():
-        hit = re.search(r"\|-- ([0-9.]+)", line)
-        if hit:
-            last = hit[1]
-        elif "/32 host LOCAL" in line:
-            yield last
-
-
-def local_addresses() -> tuple[str, ...]:
-    """Return this machine's addresses as the kernel's tables say (loopback and link-local left out), sorted.
-
-    Raises:
-        ToolError: the tables cannot be read.
-    """
-    try:
-        found = set(_routes(Path("/proc/net/fib_trie").read_text("ascii")))
-        six = Path("/proc/net/if_inet6")
-        if six.exists():
-            found |= {str(ipaddress.IPv6Address(int(line[:32], 16))) for line in six.read_text("ascii").splitlines()}
-    except (OSError, ValueError) as error:
-        raise ToolError(
-            f"this machine's addresses cannot be read: {error}", where="/proc/net", remedy="mount /proc (Linux only)"
-        ) from None
-    plain = (ipaddress.ip_address(value) for value in found)
-    return tuple(str(one) for one in sorted(plain, key=lambda a: (a.version, a)) if not _everywhere(one))
-
-
-def _everywhere(one: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    return one.is_loopback or one.is_link_local
 
 
 def _private(path: Path) -> Private:

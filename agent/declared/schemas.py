@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from pydantic import BaseModel
+from typing import TYPE_CHECKING, Any
 
 from agent.declared.exceptions import ExceptionsFile
 from agent.declared.inventory import DatabasesFile, HostsFile
 from agent.declared.opslocation import LocationFile
 from agent.declared.people import ContractFile, PeopleFile
 from agent.declared.periods import PeriodsFile
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 FILES: dict[str, type[BaseModel]] = {
     "hosts": HostsFile,
