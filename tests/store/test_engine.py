@@ -205,11 +205,11 @@ def test_damage_is_a_clear_error_and_emptiness_a_new_database(tmp_path, damage):
 
 def test_damage_in_the_middle_is_a_clear_error(tmp_path):
     with open_store(tmp_path) as store, store.write() as connection:
-        for number in range(200):
+        for number in range(600):
             connection.execute(text("insert into changelog values ('s', :n, :t, '')"), {"n": number, "t": "x" * 900})
     with (tmp_path / "agent.db").open("r+b") as file:
-        file.seek(4096 * 3)
-        file.write(b"\xff" * 4096 * 60)
+        file.seek(4096 * 60)  # behind the schema, among the rows
+        file.write(b"\xff" * 4096 * 40)
     with open_store(tmp_path) as store, pytest.raises(StoreError, match="damaged"), store.write() as connection:
         connection.execute(text("delete from changelog"))
 
