@@ -13,11 +13,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from shlex import quote
 
 from agent.model.errors import UnreachedError
 from agent.model.text import clean, decode
 
 _KEY = re.compile(r"[A-Za-z0-9_.:#/@-]+")
+_PLAIN = re.compile(rb"[\t\n -~]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class Section:
 
     `script` is POSIX sh. `$R` is the root prefix (empty on a target, a fixture's
     folder in tests); every absolute path that a section reads begins with it.
+    `$_u` is the user's id. `$T` runs a program for at most 30 s, `$_low` as a user
+    who can write nothing (empty where that cannot be): `$_low $T PROGRAM`.
     """
 
     key: str
@@ -51,19 +55,22 @@ def compose(sections: Iterable[Section], nonce: str) -> str:
         f"_n={nonce}; R=",
         r"""_b() { printf '\n%s > %s\n' "$_n" "$1"; printf '\n%s > %s\n' "$_n" "$1" >&2; }""",
         r"""_e() { printf '\n%s < %s %s\n' "$_n" "$1" "$2"; printf '\n%s < %s %s\n' "$_n" "$1" "$2" >&2; }""",
-        "if command -v timeout >/dev/null 2>&1; then T='timeout -k 2 30'; else T=; fi",
+        "_u=$(id -u); _low=; T='timeout -k 2 30'; $T true 2>/dev/null || T=",
+        "if [ \"$_u\" = 0 ]; then _low='setpriv --reuid=65534 --regid=65534 --clear-groups'",
+        "$_low true 2>/dev/null || _low=; fi",
     ]
     for section in sections:
         if not _KEY.fullmatch(section.key):
             raise ValueError(f"section key {section.key!r}")
-        body = f"(\n{section.script}\n) </dev/null"
+        # eval: a syntax error in one section (a control's snippet) ends that subshell, not the script
+        body = f"(eval {quote(section.script)}\n) </dev/null"
         lines.append(body if section.raw else f"_b {section.key}\n{body}\n_e {section.key} $?")
     lines.append(r"""printf '\n%s . end\n' "$_n"; exit 0""")
     return "\n".join(lines) + "\n"
 
 
 def _cut(stream: bytes, nonce: str) -> dict[str, tuple[int | None, bytes]]:
-    mark = re.compile(rb"\n" + re.escape(nonce.encode()) + rb" (?:> (\S+)|< (\S+) (\d+)|\. (end))\n")
+    mark = re.compile(rb"\n" + re.escape(nonce.encode()) + rb" (?:> ([!-~]+)|< ([!-~]+) (\d{1,3})|\. (end))\n")
     found: dict[str, tuple[int | None, bytes]] = {}
     begun: tuple[str, int] | None = None
     for hit in mark.finditer(stream):
@@ -77,6 +84,14 @@ def _cut(stream: bytes, nonce: str) -> dict[str, tuple[int | None, bytes]]:
         elif final is not None:
             found[".end"] = (0, b"")
     return found
+
+
+def _text(body: bytes) -> str:
+    """Decode and clean line by line: one bad line spoils no other, and plain text (nearly all) costs nothing."""
+    if _PLAIN.fullmatch(body):
+        return body.decode("ascii")
+    lines = body.split(b"\n")
+    return "\n".join(line.decode("ascii") if _PLAIN.fullmatch(line) else clean(decode(line)) for line in lines)
 
 
 def split(stdout: bytes, stderr: bytes, nonce: str) -> Mapping[str, Answer]:
@@ -94,7 +109,5 @@ def split(stdout: bytes, stderr: bytes, nonce: str) -> Mapping[str, Answer]:
     for key, (rc, body) in out.items():
         if key == ".end":
             continue
-        text = clean(decode(body))
-        errors = clean(decode(err.get(key, (0, b""))[1]))
-        answers[key] = Answer(255 if rc is None else rc, text, errors)
+        answers[key] = Answer(255 if rc is None else rc, _text(body), _text(err.get(key, (0, b""))[1]))
     return answers

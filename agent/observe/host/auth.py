@@ -1,0 +1,179 @@
+"""Pure readers of how people log in: PAM stacks, password rules, sshd, accounts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from agent.model.facts import Account
+from agent.observe.host.system import Files
+
+_STACKS = {
+    "password": ("passwd", "common-password", "system-auth", "password-auth"),
+    "auth": ("sshd", "login", "common-auth", "password-auth", "system-auth"),
+}
+"""Where the stack of a PAM type begins: the first service file that is there."""
+
+_DEPTH = 8
+"""Includes followed before a circle is assumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class PamLine:
+    """One module in a stack."""
+
+    service: str
+    kind: str
+    control: str
+    module: str
+    args: tuple[str, ...]
+
+
+def _logical(lines: tuple[str, ...]) -> Iterator[str]:
+    """Lines with continuations joined and trailing comments cut."""
+    held = ""
+    for line in lines:
+        joined = held + line
+        if joined.endswith("\\"):
+            held = joined[:-1] + " "
+            continue
+        held = ""
+        yield joined.partition(" #")[0].strip()
+    if held.strip():
+        yield held.strip()
+
+
+def stack(files: Files, service: str, kind: str, depth: int = _DEPTH) -> Iterator[PamLine]:
+    """Modules of one PAM type in order, includes and substacks followed."""
+    for line in _logical(files.get(f"/etc/pam.d/{service}", ())):
+        include = re.match(r"@include\s+(\S+)", line)
+        hit = re.match(r"-?(\w+)\s+(\[[^]]*\]|\S+)\s+(\S+)\s*(.*)", line)
+        inner = include[1] if include else hit[3] if hit and hit[2] in {"include", "substack"} else ""
+        if inner:
+            if depth and (include or (hit and hit[1].lower() == kind)):
+                yield from stack(files, inner.rpartition("/")[2], kind, depth - 1)
+        elif hit and hit[1].lower() == kind:
+            args = re.findall(r"\[[^]]*\]|\S+", hit[4])
+            yield PamLine(service, kind, hit[2], hit[3].rpartition("/")[2], tuple(one.strip("[]") for one in args))
+
+
+def _login_stack(files: Files, kind: str) -> tuple[PamLine, ...]:
+    for service in _STACKS[kind]:
+        if f"/etc/pam.d/{service}" in files:
+            return tuple(stack(files, service, kind))
+    return ()
+
+
+def _settings(lines: tuple[str, ...]) -> dict[str, str]:
+    """`key = value` lines; a bare word is on."""
+    table = {}
+    for line in lines:
+        key, equals, value = line.partition("#")[0].partition("=")
+        if key.strip():
+            table[key.strip()] = value.strip() if equals else "on"
+    return table
+
+
+def pwquality(files: Files) -> dict[str, str]:
+    """Effective password rules: conf.d in order, the main file over it, the PAM line over both.
+
+    Empty when no such module is in the password stack: then nothing in the files has effect.
+    """
+    modules = {"pam_pwquality.so", "pam_cracklib.so"}
+    line = next((one for one in _login_stack(files, "password") if one.module in modules), None)
+    if line is None:
+        return {}
+    table: dict[str, str] = {}
+    if line.module == "pam_pwquality.so":
+        folder = "/etc/security/pwquality.conf.d/"
+        for path in sorted(path for path in files if path.startswith(folder)):
+            table |= _settings(files[path])
+        table |= _settings(files.get("/etc/security/pwquality.conf", ()))
+    return table | _settings(line.args)
+
+
+def faillock(files: Files) -> dict[str, str]:
+    """Effective lock-out rules: faillock.conf, then the PAM lines' arguments; `in_stack` says whether they hold."""
+    lines = [one for one in _login_stack(files, "auth") if one.module in {"pam_faillock.so", "pam_tally2.so"}]
+    table = {"in_stack": "yes" if lines else "no"}
+    if any(one.module == "pam_faillock.so" for one in lines):
+        table |= _settings(files.get("/etc/security/faillock.conf", ()))
+    for one in lines:
+        table |= _settings(one.args)
+    return {key: value for key, value in table.items() if key not in {"preauth", "authfail", "authsucc"}}
+
+
+def pam(files: Files) -> dict[str, str]:
+    """`service type` to the modules in their order with arguments, one a line, includes followed."""
+    table = {}
+    for path in sorted(path for path in files if path.startswith("/etc/pam.d/")):
+        service = path.rpartition("/")[2]
+        for kind in ("auth", "account", "password", "session"):
+            lines = [" ".join((one.control, one.module, *one.args)) for one in stack(files, service, kind)]
+            if lines:
+                table[f"{service} {kind}"] = "\n".join(lines)
+    return table
+
+
+def sshd(text: str) -> dict[str, str]:
+    """`sshd -T`: lower-case key to value, a repeated key's values joined by a space."""
+    table: dict[str, str] = {}
+    for line in text.splitlines():
+        key, _, value = line.strip().partition(" ")
+        if re.fullmatch(r"[A-Za-z0-9]+", key):
+            key = key.lower()
+            table[key] = f"{table[key]} {value}" if key in table else value
+    return table
+
+
+def sudoers(files: Files) -> dict[str, str]:
+    """`file:number` of the rule (comments not counted) to the rule, continuations joined."""
+    table = {}
+    for path in sorted(path for path in files if path == "/etc/sudoers" or path.startswith("/etc/sudoers.d/")):
+        for number, line in enumerate(_logical(files[path]), 1):
+            table[f"{path}:{number}"] = " ".join(line.split())
+    return table
+
+
+def _number(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"-?[0-9]{1,10}", text) else None
+
+
+def accounts(text: str, now: int | None) -> tuple[tuple[Account, ...], tuple[str, ...]]:
+    """Accounts in the order of /etc/passwd, and the files that could not be read. `now` is the host's epoch second."""
+    rows = [line.split("\t") for line in text.splitlines()]
+    unread = tuple(row[1] for row in rows if row[0] == "!" and len(row) > 1)
+    keys = {row[1]: _number(row[2]) or 0 for row in rows if row[0] == "K" and len(row) == 3}  # noqa: PLR2004 - columns
+    shadow = {row[1]: row for row in rows if row[0] == "S" and len(row) >= 6}  # noqa: PLR2004 - columns
+    members: dict[str, list[str]] = {}
+    primary: dict[str, str] = {}
+    for row in rows:
+        if row[0] == "G" and len(row) == 4:  # noqa: PLR2004 - columns
+            primary.setdefault(row[2], row[1])
+            for name in filter(None, row[3].split(",")):
+                members.setdefault(name, []).append(row[1])
+    found = []
+    for row in rows:
+        if row[0] != "P" or len(row) != 7:  # noqa: PLR2004 - columns
+            continue
+        name, kind, uid, gid, home, shell = row[1:]
+        aged = shadow.get(name)
+        changed = _number(aged[3]) if aged else None
+        if kind == "x":
+            kind = aged[2] if aged else ""
+        found.append(
+            Account(
+                name=name,
+                uid=_number(uid) or 0 if uid in {"0", ""} or _number(uid) else -1,
+                gid=_number(gid) or 0,
+                home=home,
+                shell=shell,
+                hash_kind=kind,
+                changed_days=now // 86400 - changed if now is not None and changed is not None else None,
+                max_days=_number(aged[5]) if aged else None,
+                groups=tuple(dict.fromkeys([primary[gid]] * (gid in primary) + members.get(name, []))),
+                keys=keys.get(name, 0),
+            )
+        )
+    return tuple(found), unread

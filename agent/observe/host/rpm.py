@@ -1,0 +1,137 @@
+"""Pure readers of rpm, dnf and yum: installed packages, and what the cached repositories offer besides."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from univers.rpm import compare_rpm_versions
+
+from agent.model.facts import Package, PendingUpdate
+from agent.observe.host.debian import is_security, lists_age
+
+__all__ = ["compare", "lists_age", "packages", "pending"]
+
+_FIELDS = 7
+_WORD = re.compile(r"[A-Za-z0-9_.+~^:-]+")
+_GRADES = ("Critical", "Important", "High", "Moderate", "Medium", "Low")
+_NEVRA = re.compile(
+    r"(?P<e1>\d+:)?(?P<name>[A-Za-z0-9_.+-]+)-(?P<e2>\d+:)?(?P<vr>[^-:\s]+-[^-:\s]+)\.(?P<arch>[a-z0-9_]+)"
+)
+
+
+def compare(left: str, right: str) -> int:
+    """Order of two `epoch:version-release`; a text that is no version sorts as text rather than raise."""
+    try:
+        return int(compare_rpm_versions(left, right))
+    except (ValueError, TypeError, AttributeError, IndexError):
+        return (left > right) - (left < right)
+
+
+def _evr(epoch: str, version: str) -> str:
+    return version if epoch in {"", "0", "(none)"} else f"{epoch}:{version}"
+
+
+def packages(text: str) -> tuple[Package, ...]:
+    """Installed packages of `rpm -qa`; imported keys (gpg-pubkey) are none."""
+    found = []
+    for line in text.splitlines():
+        row = line.split("\t")
+        if len(row) != _FIELDS or row[0] == "gpg-pubkey" or not all(map(_WORD.fullmatch, (row[0], row[2], row[3]))):
+            continue
+        name, epoch, version, release, arch, built_from, module = row
+        evr = _evr(epoch, f"{version}-{release}")
+        source = re.fullmatch(r"(.+)-([^-]+-[^-]+?)\.(?:no)?src\.rpm", built_from)
+        found.append(
+            Package(
+                name=name,
+                version=evr,
+                arch=arch,
+                source=source[1] if source else name,
+                source_version=_evr(epoch, source[2]) if source else evr,
+                manager="rpm",
+                module="" if module == "(none)" else module,
+            )
+        )
+    return tuple(found)
+
+
+def _named(text: str) -> dict[tuple[str, str], list[tuple[str, str, bool, str]]]:
+    """(package, arch) to (id, severity, security, version) of `updateinfo list`."""
+    found: dict[tuple[str, str], list[tuple[str, str, bool, str]]] = {}
+    for line in text.splitlines():
+        row = line.split()
+        hit = _NEVRA.fullmatch(row[2]) if len(row) == 3 else None  # noqa: PLR2004 - columns
+        if hit:
+            grade, _, mark = row[1].partition("/")
+            secure = mark.startswith("Sec") or row[1] == "security"
+            version = _evr((hit["e1"] or hit["e2"] or "").rstrip(":"), hit["vr"])
+            entry = (row[0], grade if grade in _GRADES else "", secure, version)
+            found.setdefault((hit["name"], hit["arch"]), []).append(entry)
+    return found
+
+
+def _offered(text: str) -> dict[tuple[str, str], tuple[str, str]]:
+    """(package, arch) to (version, repository) of `check-update`, wrapped lines joined."""
+    found: dict[tuple[str, str], tuple[str, str]] = {}
+    held: list[str] = []
+    for line in text.splitlines():
+        if line.startswith("Obsoleting"):
+            break
+        row = held + line.split()
+        held = row if line.strip() and len(row) < 3 else []  # noqa: PLR2004 - columns
+        if len(row) != 3 or not _WORD.fullmatch(row[1]):  # noqa: PLR2004 - columns
+            continue
+        name, dot, arch = row[0].rpartition(".")
+        epoch, colon, version = row[1].rpartition(":")
+        if dot and "-" in row[1]:
+            found[name, arch] = (_evr(epoch if colon else "", version), row[2].lstrip("@"))
+    return found
+
+
+def _installed(every: Iterable[Package]) -> dict[tuple[str, str], Package]:
+    """The newest of each (name, arch): several kernels stand side by side."""
+    newest: dict[tuple[str, str], Package] = {}
+    for one in every:
+        key = (one.name, one.arch)
+        if key not in newest or compare(one.version, newest[key].version) > 0:
+            newest[key] = one
+    return newest
+
+
+def pending(answers: Mapping[str, str], installed: Iterable[Package]) -> tuple[PendingUpdate, ...]:
+    """Updates of `check-update` and `updateinfo list`, joined by package.
+
+    Args:
+        answers: texts of `list` (advisories), `cves` and `check`.
+        installed: what rpm says.
+    """
+    advisories, cves = _named(answers.get("list", "")), _named(answers.get("cves", ""))
+    offered, here = _offered(answers.get("check", "")), _installed(installed)
+    found = []
+    for key in sorted({*offered, *advisories, *cves}):
+        own = here.get(key)
+        if own is None:
+            continue
+        named = [one for one in (*advisories.get(key, ()), *cves.get(key, ())) if compare(one[3], own.version) > 0]
+        version, repository = offered.get(key, ("", ""))
+        for one in named:
+            if not version or (not repository and compare(one[3], version) > 0):
+                version = one[3]
+        if not version or compare(version, own.version) <= 0:
+            continue
+        grades = {one[1] for one in named if one[2]}
+        found.append(
+            PendingUpdate(
+                package=own.name,
+                installed=own.version,
+                candidate=version,
+                origin=repository,
+                security=any(one[2] or one[0].startswith("CVE-") for one in named) or is_security(repository),
+                source=own.source,
+                advisories=tuple(sorted({one[0] for one in named if not one[0].startswith("CVE-")})),
+                cves=tuple(sorted({one[0] for one in named if re.fullmatch(r"CVE-\d{4}-\d{4,}", one[0])})),
+                severity=next((grade for grade in _GRADES if grade in grades), ""),
+            )
+        )
+    return tuple(found)
