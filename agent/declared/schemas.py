@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.declared.exceptions import ExceptionsFile
 from agent.declared.inventory import DatabasesFile, HostsFile
-from agent.declared.opslocation import LocationFile
+from agent.declared.opscheck import LocationFile
 from agent.declared.people import ContractFile, PeopleFile
 from agent.declared.periods import PeriodsFile
 
