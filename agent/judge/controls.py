@@ -60,6 +60,13 @@ def _verdict(subject: Subject, control: Control) -> Verdict:
         else:
             actual = _shown(value)
             result = expects.compare(control.expect, value)
+            if (
+                result.outcome is Outcome.PASS
+                and control.read.kind == "table"
+                and not subject.tables[control.read.table]
+            ):
+                # Nothing was read, so nothing was found wrong: that is no pass.
+                result = expects.Result(Outcome.ERROR, f"{control.read.table} 为空，不能据此判定为符合")
     return Verdict(
         control=control.id,
         target=subject.target,
