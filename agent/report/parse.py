@@ -1,0 +1,211 @@
+"""From the template's well-formed XHTML subset to the document tree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from lxml import etree
+
+from agent.model.errors import ReportError
+from agent.report.tree import (
+    Block,
+    Bullets,
+    Cell,
+    Document,
+    Figure,
+    Heading,
+    PageBreak,
+    Para,
+    Row,
+    Run,
+    Signature,
+    Table,
+)
+
+Chart = Callable[[str], tuple[str, float, float] | None]
+"""Draws the chart of that name: SVG, width, height; None when there is nothing to draw. KeyError: no such chart."""
+
+_SPACE = re.compile(r"[ \t\r\n]+")
+_DIGITS = "零一二三四五六七八九"
+_INLINE = {"b", "code", "span", "br"}
+
+
+def chinese(number: int) -> str:
+    """Write 1 to 999 as 一 ... 九百九十九, for headings."""
+    hundreds, rest = divmod(number, 100)
+    tens, ones = divmod(rest, 10)
+    text = f"{_DIGITS[hundreds]}百" if hundreds else ""
+    if tens:
+        text += ("" if tens == 1 and not hundreds else _DIGITS[tens]) + "十"
+    elif hundreds and ones:
+        text += "零"
+    return text + (_DIGITS[ones] if ones or not text else "")
+
+
+def _fail(element: etree._Element, problem: str) -> ReportError:
+    return ReportError(
+        f"the rendered template has {problem}",
+        where=f"line {element.sourceline or 0} of its output: <{element.tag}>",
+        remedy="use only the elements that docs/report-templates.md lists",
+    )
+
+
+def _pieces(element: etree._Element, style: str) -> Iterator[Run]:
+    if element.text:
+        yield Run(element.text, style)
+    for child in element:
+        tag = child.tag
+        if tag not in _INLINE:
+            raise _fail(child, f"an element that may not stand inside <{element.tag}>")
+        if tag == "br":
+            yield Run("\n", "br")
+        else:
+            yield from _pieces(child, child.get("class", "") if tag == "span" else tag)
+        if child.tail:
+            yield Run(child.tail, style)
+
+
+def _para(element: etree._Element, kind: str | None = None) -> Para:
+    kind = element.get("class", "") if kind is None else kind
+    if not len(element):  # the common case: text alone
+        runs = [Run(element.text or "")]
+    else:
+        runs = list(_pieces(element, ""))
+    folded: list[Run] = []
+    for run in runs:
+        if kind == "pre" and run.style != "br":
+            for index, line in enumerate(run.text.strip("\n").split("\n")):
+                if index:
+                    folded.append(Run("\n", "br"))
+                folded.append(Run(line, run.style))
+            continue
+        text = run.text if run.style == "br" else _SPACE.sub(" ", run.text)
+        folded.append(run if text is run.text or text == run.text else Run(text, run.style))
+    return _trim(folded, kind)
+
+
+def _trim(runs: list[Run], kind: str) -> Para:
+    if runs and runs[0].style != "br":
+        runs[0] = Run(runs[0].text.lstrip(), runs[0].style)
+    if runs and runs[-1].style != "br":
+        runs[-1] = Run(runs[-1].text.rstrip(), runs[-1].style)
+    return Para(tuple(run for run in runs if run.text), kind)
+
+
+def _cell(element: etree._Element) -> Cell:
+    if len(element) and element[0].tag == "p":
+        return Cell(tuple(_para(child) for child in element if child.tag == "p"))
+    return Cell((_para(element, ""),))
+
+
+def _row(element: etree._Element, columns: int) -> Row:
+    cells = tuple(_cell(child) for child in element)
+    if len(cells) != columns:
+        raise _fail(element, f"a row of {len(cells)} cells in a table of {columns} columns")
+    return Row(cells, element.get("data-finding", ""))
+
+
+def _table(element: etree._Element) -> Table:
+    columns = element.findall("col")
+    if not columns:
+        raise _fail(element, "a table without <col width=...>")
+    total = sum(float(column.get("width", "1")) for column in columns)
+    return Table(
+        kind=element.get("class", "plain"),
+        widths=tuple(float(column.get("width", "1")) / total for column in columns),
+        aligns=tuple(column.get("align", "left") for column in columns),
+        head=tuple(_row(row, len(columns)) for row in element.iterfind("thead/tr")),
+        rows=tuple(_row(row, len(columns)) for row in element.iterfind("tbody/tr")),
+    )
+
+
+class _Body:
+    """Numbers the headings while it gathers blocks."""
+
+    def __init__(self, chart: Chart) -> None:
+        self.chart = chart
+        self.blocks: list[Block] = []
+        self.counts = [0, 0, 0]
+        self.anchors = 0
+
+    def heading(self, element: etree._Element) -> Heading:
+        level = int(str(element.tag)[1])
+        number = ""
+        if element.get("class") != "plain":
+            self.counts[level - 1] += 1
+            self.counts[level:] = [0] * (3 - level)
+            count = self.counts[level - 1]
+            number = {1: f"{chinese(count)}、", 2: f"（{chinese(count)}）"}.get(level, f"{count}. ")
+        self.anchors += 1
+        return Heading(level, number, _para(element).text, f"s{self.anchors}")
+
+    def figure(self, element: etree._Element) -> Figure | None:
+        try:
+            drawn = self.chart(element.get("data-chart", ""))
+        except KeyError:
+            raise _fail(element, f"an unknown chart {element.get('data-chart', '')!r}") from None
+        caption = element.find("figcaption")
+        return None if drawn is None else Figure(drawn[0], "" if caption is None else _para(caption).text, *drawn[1:])
+
+    def add(self, element: etree._Element) -> None:
+        tag, kind = element.tag, element.get("class", "")
+        if tag in {"h1", "h2", "h3"}:
+            self.blocks.append(self.heading(element))
+        elif tag == "p":
+            self.blocks.append(_para(element))
+        elif tag == "ul":
+            self.blocks.append(Bullets(tuple(_para(item) for item in element)))
+        elif tag == "table":
+            self.blocks.append(_table(element))
+        elif tag == "figure":
+            figure = self.figure(element)
+            if figure is not None:
+                self.blocks.append(figure)
+        elif tag == "div" and kind == "signature":
+            party, *lines = (_para(line).text for line in element)
+            self.blocks.append(Signature(party, tuple(lines)))
+        elif tag == "hr":
+            self.blocks.append(PageBreak())
+        else:
+            raise _fail(element, "an element that is not known")
+
+
+def parse(xhtml: str, chart: Chart) -> Document:
+    """Parse what a template rendered.
+
+    Raises:
+        ReportError: it is not well-formed, or uses what the subset does not have.
+    """
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
+    try:
+        root = etree.fromstring(xhtml.encode(), parser)
+    except etree.XMLSyntaxError as error:
+        raise ReportError(
+            f"the template's output is not well-formed: {error.msg}", remedy="close every element"
+        ) from error
+    if root.getroottree().docinfo.doctype:
+        raise ReportError("the template's output has a DOCTYPE", remedy="remove it")
+    meta = {element.get("name", ""): element.get("content", "") for element in root.iterfind("head/meta")}
+    body = root.find("body")
+    if body is None or body.find("nav") is None:
+        raise ReportError("the template's output lacks <body> or <nav/> (the place of the table of contents)")
+    gathered = _Body(chart)
+    cover: tuple[Para, ...] = ()
+    front: tuple[Block, ...] = ()
+    for element in body:
+        if element.tag == "section" and element.get("class") == "cover":
+            cover = tuple(_para(line) for line in element)
+        elif element.tag == "nav":
+            front, gathered.blocks = tuple(gathered.blocks), []
+        else:
+            gathered.add(element)
+    return Document(
+        title=(root.findtext("head/title") or "").strip(),
+        number=meta.get("number", ""),
+        classification=meta.get("classification", ""),
+        date=meta.get("date", ""),
+        cover=cover,
+        front=front,
+        body=tuple(gathered.blocks),
+    )

@@ -1,0 +1,140 @@
+"""The document tree as PDF: handed to one Typst file as JSON, so that text stays text."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+
+import typst
+
+from agent.model.errors import ReportError
+from agent.report import typefaces
+from agent.report.tree import Block, Bullets, Document, Figure, Heading, PageBreak, Para, Row, Signature, Table
+
+_WHOLE = 700
+"""A row whose longest cell has more characters may break over pages, else it would run off the sheet."""
+
+_LONG = re.compile(r"[^\s\u2e80-\U0010ffff]{13,}")
+_AFTER = re.compile(r"([/._,:;=@&?+-])(?=.)")
+_UNBROKEN = re.compile(r"([^\u200b]{10})(?=[^\u200b]{3})")
+
+
+def _loosen(match: re.Match[str]) -> str:
+    return _UNBROKEN.sub("\\1\u200b", _AFTER.sub("\\1\u200b", match[0]))
+
+
+def soften(text: str) -> str:
+    """Put zero-width spaces into long unbroken tokens (paths, hashes), so that they wrap in a narrow column."""
+    return _LONG.sub(_loosen, text.replace("\u200b", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class LaidOut:
+    """What Typst placed on pages."""
+
+    findings: tuple[tuple[str, str], ...]
+    """Key and printed number of each finding's row."""
+    headings: tuple[tuple[int, int], ...]
+    """Level and printed page of each heading of the body."""
+    sheets: int
+    """Pages in all, cover included."""
+
+
+def _para(para: Para) -> dict[str, object]:
+    runs: list[list[str]] = []
+    for run in para.runs:
+        text = run.text if run.style == "id" and len(run.text) <= 18 else soften(run.text)
+        runs.append([text, run.style] if run.style else [text])
+    return {"kind": para.kind, "runs": runs or [[""]]}
+
+
+def _row(row: Row) -> dict[str, object]:
+    data: dict[str, object] = {
+        "cells": [[_para(para) for para in cell.paras] for cell in row.cells],
+        "finding": row.finding,
+    }
+    if row.size > _WHOLE:
+        data["whole"] = False
+    return data
+
+
+def _block(block: Block) -> dict[str, object]:  # noqa: PLR0911 - one return a kind of block
+    match block:
+        case Table():
+            return {
+                "t": "table",
+                "kind": block.kind,
+                "widths": block.widths,
+                "aligns": block.aligns,
+                "head": [_row(row) for row in block.head],
+                "rows": [_row(row) for row in block.rows],
+            }
+        case Para():
+            return {"t": "para", **_para(block)}
+        case Heading():
+            return {"t": "heading", "level": block.level, "number": block.number, "text": soften(block.text)}
+        case Bullets():
+            return {"t": "list", "items": [_para(item) for item in block.items]}
+        case Figure():
+            return {"t": "figure", "svg": block.svg, "caption": block.caption}
+        case Signature():
+            return {"t": "signature", "party": block.party, "lines": block.lines}
+        case PageBreak():
+            return {"t": "break"}
+
+
+def _tree(document: Document, author: str) -> str:
+    day = date.fromisoformat(document.date)
+    return json.dumps(
+        {
+            "title": document.title,
+            "author": author,
+            "running": f"漏洞扫描报告　{document.number}",
+            "classification": document.classification,
+            "year": day.year,
+            "month": day.month,
+            "day": day.day,
+            "cover": [_para(para) for para in document.cover],
+            "front": [_block(block) for block in document.front],
+            "body": [_block(block) for block in document.body],
+        },
+        ensure_ascii=False,
+    )
+
+
+def pdf(document: Document, source: Path, author: str) -> tuple[bytes, LaidOut]:
+    """Compile with `source`, a Typst file.
+
+    Raises:
+        ReportError: no Chinese font is installed, or Typst refuses the file.
+    """
+    if not typefaces.fonts():
+        raise ReportError(
+            "no Chinese font found; the PDF would show empty boxes",
+            where=", ".join(typefaces.FOLDERS),
+            remedy="apt install fonts-noto-cjk (or google-noto-serif-cjk-fonts)",
+        )
+    stamp = int(datetime.combine(date.fromisoformat(document.date), time(), UTC).timestamp())
+    try:
+        compiler = typst.Compiler(
+            input=str(source),
+            root=str(source.parent),
+            font_paths=typefaces.folders(),
+            ignore_system_fonts=True,
+            sys_inputs={"tree": _tree(document, author)},
+        )
+        data = compiler.compile(format="pdf", timestamp=stamp, pdf_tags=False)
+        laid = json.loads(compiler.query("<laid-out>", field="value", one=True))
+    except typst.TypstError as error:
+        raise ReportError(
+            f"Typst refuses the report: {error.message}", where=str(source), remedy="\n".join(error.hints)
+        ) from error
+    out = LaidOut(
+        tuple((key, number) for key, number in laid["findings"]),
+        tuple((level, page) for level, page in laid["headings"]),
+        laid["sheets"],
+    )
+    return bytes(data), out

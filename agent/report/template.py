@@ -1,0 +1,105 @@
+"""The sandbox in which a template is rendered; every value passes `clean` on its way out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
+
+import agent
+from agent.model.errors import DeclaredError
+from agent.model.text import CAP, clean
+from agent.report.words import beijing, category, day, iso_day, names, percent, spans
+
+SCAN = "scan-report.xhtml.j2"
+"""File name of the scan report's template; a workspace's templates/ overrides it by that name."""
+
+FILTERS = {
+    "beijing": beijing,
+    "category": category,
+    "day": day,
+    "iso_day": iso_day,
+    "names": names,
+    "percent": percent,
+    "spans": spans,
+}
+
+
+def shipped() -> Path:
+    """The folder of the shipped templates: package data of a wheel, else the repository's templates/."""
+    package = Path(agent.__file__).parent
+    data = package / "_data" / "templates"
+    return data if data.is_dir() else package.parent / "templates"
+
+
+def search_path(own: Sequence[Path]) -> list[Path]:
+    """Folders in which a template is looked up: the workspace's first."""
+    return [*own, shipped()]
+
+
+def find(name: str, own: Sequence[Path]) -> Path:
+    """The file that serves a template's name.
+
+    Raises:
+        DeclaredError: no folder has it.
+    """
+    for folder in search_path(own):
+        if (folder / name).is_file():
+            return folder / name
+    raise DeclaredError("no such template", where=name, remedy="reinstall the agent, or put it into templates/")
+
+
+def _finalize(value: Any) -> Any:  # noqa: ANN401 - whatever an expression yields
+    """Clean and cap text; markup comes from the template's own macros, whose values have passed here already."""
+    if isinstance(value, Markup):
+        return value
+    text = str(value)
+    if text.isprintable() and len(text) <= CAP:  # nothing that `clean` would touch
+        return text
+    return clean(text, CAP)
+
+
+def environment(own: Sequence[Path]) -> ImmutableSandboxedEnvironment:
+    """An environment that knows the project's filters and not `safe`."""
+    env = ImmutableSandboxedEnvironment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        loader=FileSystemLoader([str(folder) for folder in search_path(own)]),
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    del env.filters["safe"]
+    env.filters.update(FILTERS)
+    return env
+
+
+def _line(error: BaseException, path: str) -> int:
+    """Line of the template on which an error arose (Jinja rewrites tracebacks to template lines)."""
+    line, trace = 0, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == path:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def render(name: str, own: Sequence[Path], **values: object) -> str:
+    """Render a template to XHTML text.
+
+    Raises:
+        DeclaredError: the template is wrong; `where` names file and line.
+    """
+    path = find(name, own)
+    try:
+        return environment(own).get_template(name).render(**values)
+    except TemplateSyntaxError as error:
+        where = f"{error.filename or path}:{error.lineno}"
+        raise DeclaredError(error.message or "syntax error", where=where, remedy="mend the template") from error
+    except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+        where = f"{path}:{_line(error, str(path))}"
+        raise DeclaredError(str(error), where=where, remedy="run `agent doctor`; mend the template") from error

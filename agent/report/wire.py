@@ -1,0 +1,58 @@
+"""Frozen dataclasses as JSON and back, for the child process: typed, no pickle."""
+
+from __future__ import annotations
+
+import json
+import types
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+from functools import cache
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if is_dataclass(value):
+        return [getattr(value, field.name) for field in fields(value)]
+    raise TypeError(f"{type(value).__name__} does not travel to the child")
+
+
+def encode(value: object) -> bytes:
+    """JSON of a dataclass, its fields as an array in declared order; lone surrogates travel escaped."""
+    return json.dumps(value, default=_plain, separators=(",", ":")).encode()
+
+
+@cache
+def _reader(kind: Any) -> Callable[[Any], Any]:  # noqa: ANN401 - any annotation of a model's field
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        readers = [_reader(hints[field.name]) for field in fields(kind)]
+        build: Any = kind
+        return lambda data: build(*[read(item) for read, item in zip(readers, data, strict=True)])
+    if get_origin(kind) is tuple:
+        parts = get_args(kind)
+        if parts[-1] is Ellipsis:
+            each = _reader(parts[0])
+            return lambda data: tuple([each(item) for item in data])
+        own = [_reader(part) for part in parts]
+        return lambda data: tuple([read(item) for read, item in zip(own, data, strict=True)])
+    if kind is datetime:
+        return datetime.fromisoformat
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return kind
+    if kind in {str, int, float, bool} or isinstance(kind, types.GenericAlias):
+        return lambda data: data
+    raise TypeError(f"{kind!r} does not travel to the child")
+
+
+def decode(kind: type[T], data: object) -> T:
+    """Build the dataclass from what `encode` wrote and `json.loads` read."""
+    value: T = _reader(kind)(data)
+    return value
