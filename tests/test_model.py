@@ -63,7 +63,8 @@ def test_cvss_maps_to_the_grades(score, grade):
 def finding(**changes):
     fields = {
         "target": "node-01", "layer": Layer.HOST, "kind": FindingKind.CONTROL, "check": "LIN-IA-A-01", "location": "",
-        "title": "t", "severity": Severity.HIGH, "state": FindingState.OPEN, "actual": "a", "expected": "e", "remedy": "r",
+        "title": "t", "severity": Severity.HIGH, "state": FindingState.OPEN, "actual": "a",
+        "expected": "e", "remedy": "r",
     }  # fmt: skip
     return Finding(**(fields | changes))
 
