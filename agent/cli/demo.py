@@ -54,7 +54,7 @@ def _run(app: App) -> Shown:
 
 def _show(app: App, shown: Shown) -> int:
     echo_summary(app, shown.summary)
-    for path in shown.rendered.paths:
+    for path in shown.rendered.paths.values():
         click.echo(f"report    {path}")
     checked = shown.verification
     click.echo(f"evidence  {checked.entries} entries, {checked.checkpoints} signed checkpoints, head {checked.head}")

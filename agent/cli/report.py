@@ -31,8 +31,12 @@ def scan(app: App, run_id: str | None, host: str, formats: tuple[str, ...], as_j
 
     rendered = render(app, run_or_latest(app, run_id), formats or FORMATS, host)
     if as_json:
-        click.echo(json.dumps({"paths": [str(path) for path in rendered.paths], "findings": rendered.findings}))
+        click.echo(
+            json.dumps(
+                {"paths": {kind: str(path) for kind, path in rendered.paths.items()}, "findings": rendered.findings}
+            )
+        )
         return
-    for path in rendered.paths:
+    for path in rendered.paths.values():
         click.echo(f"{path}  {path.stat().st_size / 1024:,.0f} KiB")
     click.echo(f"findings in the database = rows in each format: {rendered.findings}")

@@ -68,6 +68,9 @@ class HostsFile(Strict):
     schema_version: Version
     defaults: Defaults = Defaults()
     groups: dict[Name, Defaults] = Field(default_factory=dict)
+    mirrors: tuple[Text, ...] = Field(
+        default=(), description="Package mirrors, name or name:port, from which changelogs may be fetched"
+    )
     hosts: tuple[HostEntry, ...]
 
 
@@ -235,4 +238,4 @@ def load_inventory(root: Path) -> Inventory:
         document = load(root / DATABASES)
         databases = tuple(_database(entry, hosts) for entry in parse(document, DatabasesFile).databases)
         raise_problems(document.path, _check_databases(document, databases, hosts, seen))
-    return Inventory(hosts, databases, tuple(file.groups))
+    return Inventory(hosts, databases, tuple(file.groups), file.mirrors)

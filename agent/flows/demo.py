@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from agent import lab
 from agent.declared import opslocation
-from agent.declared.starter import write_local_workspace
+from agent.declared.files import write_atomic
+from agent.declared.workspace import make_workspace
 from agent.flows import report, scan
 from agent.model.asset import Layer
 
@@ -16,11 +17,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.app import App
-    from agent.declared import Period
     from agent.flows.judge import Summary
     from agent.flows.scan import Watcher
     from agent.model.evidence import Verification
+    from agent.model.period import Period
     from agent.report import Rendered
+
+
+LOCAL_HOSTS = """\
+schema_version: 1
+hosts:
+- name: this-machine
+  address: 127.0.0.1
+  transport: local
+  become: {method: none}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +57,9 @@ def allow_here(root: Path) -> None:
 def local_workspace(root: Path) -> Path:
     """A workspace that holds this machine alone, reached by the local transport."""
     folder = root / "state" / "local"
-    write_local_workspace(folder)
+    if not (folder / "inventory" / "hosts.yaml").exists():
+        make_workspace(folder)
+        write_atomic(folder / "inventory" / "hosts.yaml", LOCAL_HOSTS.encode())
     allow_here(folder)
     return folder
 

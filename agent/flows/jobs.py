@@ -40,7 +40,7 @@ def run(app: App, job: str) -> str:
     if done is None:
         raise AgentError(f"no finished scan for {period.id} yet", remedy=f"agent scan --period {period.name}")
     rendered = report.render(app, done.id, ("html", "docx", "pdf"))
-    return f"{done.id}: " + ", ".join(str(path) for path in rendered.paths)
+    return f"{done.id}: " + ", ".join(str(path) for path in rendered.paths.values())
 
 
 def _unfinished(app: App, period_id: str) -> str:

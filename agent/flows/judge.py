@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from agent.model.control import Control, Verdict
     from agent.model.facts import DatabaseFacts, HostFacts, NetworkFacts, Subject
     from agent.model.finding import RiskException
+    from agent.store.engine import Store
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -106,7 +107,7 @@ def judge(app: App, run_id: str) -> Summary:
         _judge_host(host, seen, app.controls, now, findings, verdicts)
     for database in app.inventory.databases:
         _judge_database(database, seen, app.controls, findings, verdicts)
-    findings += coverage.judge(seen.unreached)
+    findings += _coverage(seen)
     findings = sorted_findings(app, accept(distinct(findings), app.exceptions, now))
     summary = _summary(app, run_id, seen, findings, verdicts)
     runs.save_judgement(app.store, run_id, findings, verdicts, summary.to_dict())
@@ -147,6 +148,22 @@ def _open(app: App, run_id: str) -> _Seen:
     return seen
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Changelogs in the store: what `observe.changelog` asks of its keeper."""
+
+    store: Store
+    now: datetime
+
+    def get(self, source: str, version: str) -> str | None:
+        """What was fetched earlier."""
+        return runs.changelog(self.store, source, version)
+
+    def put(self, source: str, version: str, text: str) -> None:
+        """Keep it for every host and every later round."""
+        runs.keep_changelog(self.store, source, version, text, self.now)
+
+
 def _planned(app: App, target: str, kind: str) -> list[Layer]:
     declared = next((item.layers for item in app.inventory.targets if item.name == target), ())
     return [layer for layer in LAYERS_OF[kind] if layer in declared] or list(LAYERS_OF[kind])
@@ -154,10 +171,7 @@ def _planned(app: App, target: str, kind: str) -> list[Layer]:
 
 def _enrich(app: App, seen: _Seen, now: datetime) -> None:
     """Add the CVEs that the candidates' changelogs name; a changelog that cannot be had costs nothing else."""
-    known = changelog.Changelogs(
-        get=lambda source, version: runs.changelog(app.store, source, version),
-        put=lambda source, version, text: runs.keep_changelog(app.store, source, version, text, now),
-    )
+    known = changelog.Changelogs(_Kept(app.store, now), app.inventory.mirrors)
     for name, facts in seen.hosts.items():
         seen.hosts[name] = changelog.enrich(facts, known)
 
@@ -197,7 +211,6 @@ def _judge_host(
         subjects = [item for item in facts.subjects if layer_of(item.kind) in host.layers]
         _judge_subjects(subjects, controls, evidence, findings, verdicts)
         findings += updates.judge(facts, evidence, now)
-        findings += coverage.sections(facts, evidence)
     if facts or outside:
         findings += exposure.judge(host, facts, outside, seen.numbers(host.name, "host", "network"))
 
@@ -213,6 +226,19 @@ def _judge_database(
     if facts:
         evidence = seen.numbers(database.name, "database")
         _judge_subjects([facts.subject], controls, evidence, findings, verdicts)
+
+
+def _coverage(seen: _Seen) -> list[Finding]:
+    numbers: dict[str, list[int]] = {}
+    for (target, _), number in seen.evidence.items():
+        numbers.setdefault(target, []).append(number)
+    return coverage.judge(
+        seen.unreached,
+        list(seen.hosts.values()),
+        list(seen.databases.values()),
+        list(seen.networks.values()),
+        {target: tuple(of_target) for target, of_target in numbers.items()},
+    )
 
 
 def distinct(findings: Sequence[Finding]) -> list[Finding]:

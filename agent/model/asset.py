@@ -108,6 +108,8 @@ class Inventory:
     hosts: tuple[Host, ...]
     databases: tuple[Database, ...]
     groups: tuple[str, ...] = ()
+    mirrors: tuple[str, ...] = ()
+    """Package mirrors, `name` or `name:port`, from which a candidate's changelog may be fetched; none else is."""
 
     def host(self, name: str) -> Host:
         """Return the host of that name. Raises KeyError."""
