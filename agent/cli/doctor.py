@@ -1,4 +1,4 @@
-"""`agent doctor`: is this machine and workspace fit for work?"""
+"""`agent doctor` examines whether this machine and workspace are fit for work."""
 
 from __future__ import annotations
 

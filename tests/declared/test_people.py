@@ -1,0 +1,77 @@
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from agent.declared import load_contract, load_people, schemas
+from agent.model.errors import DeclaredError
+from agent.model.report import Parties
+
+ROOT = Path(__file__).parents[2]
+CONTRACT = "schema_version: 1\nproject: p\ncustomer: c\nvendor: v\nstart: 2026-07-01\nend: 2027-06-30\n"
+
+
+def test_the_lab_contract_names_its_parties_and_days() -> None:
+    contract = load_contract(ROOT)
+    assert isinstance(contract, Parties)
+    assert (contract.start, contract.end) == (date(2026, 7, 1), date(2027, 6, 30))
+    assert contract.project
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("project: p\n", "", "project: is missing"),
+        ("vendor: v", "vendor: ''", "vendor"),
+        ("end: 2027-06-30", "end: 2026-06-30", "before start"),
+        ("end: 2027-06-30", "end: soon", "not a date"),
+        ("vendor: v", "vendor: v\nclassification: 秘密★", "classification"),
+        ("vendor: v", "vendor: v\nnumber_prefix: a/b", "number_prefix"),
+        ("vendor: v", "vendor: v\nsum: 1", "sum: unknown key"),
+    ],
+)
+def test_each_refusal_of_a_contract(tmp_path: Path, old: str, new: str, words: str) -> None:
+    (tmp_path / "contract.yaml").write_text(CONTRACT.replace(old, new), "utf-8")
+    with pytest.raises(DeclaredError) as caught:
+        load_contract(tmp_path)
+    assert words in str(caught.value)
+    assert f"{tmp_path / 'contract.yaml'}:" in str(caught.value)
+
+
+def people(root: Path, *rows: str) -> None:
+    (root / "inventory").mkdir(exist_ok=True)
+    text = "schema_version: 1\npeople:\n" + "".join(f"- {row}\n" for row in rows)
+    (root / "inventory/people.yaml").write_text(text, "utf-8")
+
+
+def test_people_by_login(tmp_path: Path) -> None:
+    assert load_people(tmp_path) == ()
+    people(tmp_path, "{name: 王五, role: engineer, login: wangwu}", "{name: 赵六, role: approver, approver_key: a.pub}")
+    one, two = load_people(tmp_path)
+    assert (one.login, one.name, two.approver_key) == ("wangwu", "王五", "a.pub")
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (["{name: a, role: engineer, login: x}", "{name: b, role: engineer, login: x}"], "stands twice"),
+        (["{name: a, role: approver, approver_key: ../../x}"], "outside inventory/"),
+        (["{name: a, role: approver, approver_key: /tmp/x}"], "outside inventory/"),
+        (["{name: a, role: engineer, approver_key: x}"], "only an approver"),
+        (["{name: a, role: boss}"], "role"),
+        (["{name: '', role: engineer}"], "name"),
+    ],
+)
+def test_each_refusal_of_a_person(tmp_path: Path, rows: list[str], words: str) -> None:
+    people(tmp_path, *rows)
+    with pytest.raises(DeclaredError, match=words):
+        load_people(tmp_path)
+
+
+def test_schemas_say_what_the_readers_refuse() -> None:
+    known = schemas()
+    assert set(known) == {"hosts", "databases", "people", "contract", "periods", "exceptions", "ops-location"}
+    for schema in known.values():
+        assert schema["additionalProperties"] is False
+        assert schema["$schema"].startswith("https://json-schema.org/")
+        assert "schema_version" in schema["required"]
