@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import struct
 
 import paramiko
 from paramiko.ssh_exception import AuthenticationException, BadAuthenticationType, IncompatiblePeer
@@ -61,6 +62,8 @@ def explain(error: BaseException, doing: str, clock: Deadline, *, fired: bool = 
         reason, detail = _of_os(error)
     elif isinstance(error, EOFError):
         reason, detail = Reason.BROKEN_OFF, "the server hung up"
-    else:
+    elif isinstance(error, ValueError | LookupError | struct.error):
         reason, detail = Reason.GARBLED, f"the answer is not understood ({type(error).__name__})"
+    else:
+        reason, detail = Reason.INTERNAL, f"{type(error).__name__}: {one_line(str(error), 200)}"
     return UnreachedError(reason, f"{doing}: {detail}")

@@ -7,14 +7,10 @@ free of asyncio.
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import contextlib
 import logging
 import socket
-import threading
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any
 
 from agent.model.asset import Host
 from agent.model.errors import AgentError, UnreachedError
@@ -24,9 +20,9 @@ from agent.model.text import one_line
 from agent.session.deadline import Deadline
 from agent.session.failure import explain
 from agent.session.hostkeys import HostKey, KnownHosts
+from agent.session.legacy_stream import LegacyStream, Loop
 from agent.session.ssh import compare
 
-_T = TypeVar("_T")
 _KEX = [
     "curve25519-sha256@libssh.org",
     "ecdh-sha2-nistp256",
@@ -39,8 +35,7 @@ _KEX = [
 _CIPHERS = ["aes128-ctr", "aes256-ctr", "aes192-ctr", "aes128-cbc", "aes256-cbc", "3des-cbc"]
 _MACS = ["hmac-sha2-256", "hmac-sha2-512", "hmac-sha1"]
 _RSA = ["rsa-sha2-256", "rsa-sha2-512", "ssh-rsa"]
-_ENOUGH = 1 << 26
-"""Bytes unread at which the far side is told to wait."""
+_KINDS = ["ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"]
 
 
 def _asyncssh() -> Any:  # noqa: ANN401 - an optional module without types of its own
@@ -52,25 +47,6 @@ def _asyncssh() -> Any:  # noqa: ANN401 - an optional module without types of it
         ) from error
     logging.getLogger("asyncssh").setLevel(logging.CRITICAL + 1)  # its messages quote the server
     return asyncssh
-
-
-class _Loop:
-    """An event loop in a thread; `do` waits for a coroutine no longer than the deadline."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        threading.Thread(target=self.loop.run_forever, daemon=True).start()
-
-    def do(self, work: Coroutine[Any, Any, _T], clock: Deadline, doing: str) -> _T:
-        future = asyncio.run_coroutine_threadsafe(work, self.loop)
-        try:
-            return future.result(max(clock.remaining(), 0.001))
-        except concurrent.futures.TimeoutError:
-            future.cancel()
-            raise clock.error(doing) from None
-
-    def stop(self) -> None:
-        self.loop.call_soon_threadsafe(self.loop.stop)
 
 
 def _explain(error: Exception, doing: str, clock: Deadline) -> BaseException:
@@ -87,96 +63,10 @@ def _explain(error: Exception, doing: str, clock: Deadline) -> BaseException:
     return explain(error, doing, clock)
 
 
-class LegacyStream:
-    """A started command; what comes is kept by the loop's thread until it is asked for."""
-
-    def __init__(self, loop: _Loop) -> None:
-        self._loop = loop
-        self._come = threading.Condition()
-        self._out, self._err = bytearray(), bytearray()
-        self._over = False
-        self.channel: Any = None
-
-    # The callbacks of asyncssh.SSHClientSession, called in the loop's thread.
-    def connection_made(self, channel: Any) -> None:  # noqa: ANN401 - asyncssh has no types here
-        """Keep the channel."""
-        self.channel = channel
-
-    def session_started(self) -> None:
-        """Nothing to do yet."""
-
-    def exit_status_received(self, status: int) -> None:
-        """The channel keeps it."""
-
-    def exit_signal_received(self, *details: object) -> None:
-        """No exit code then."""
-
-    def data_received(self, data: bytes, kind: int | None) -> None:
-        """Keep data; `kind` is None for stdout."""
-        with self._come:
-            (self._out if kind is None else self._err).extend(data)
-            if len(self._out) + len(self._err) > _ENOUGH:
-                self.channel.pause_reading()
-            self._come.notify_all()
-
-    def pause_writing(self) -> None:
-        """The window of the far side is full; asyncssh keeps what is written."""
-
-    def resume_writing(self) -> None:
-        """It has room again."""
-
-    def eof_received(self) -> bool:
-        """Keep our own direction open until the end."""
-        return True
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """The channel is closed; nothing more comes."""
-        del error
-        with self._come:
-            self._over = True
-            self._come.notify_all()
-
-    # The Stream of exchange.py, called in the session's thread.
-    def send(self, data: bytes, clock: Deadline) -> None:
-        """Hand over all; the loop sends it as the window allows."""
-        clock.check("sending the script")
-        self._loop.loop.call_soon_threadsafe(self.channel.write, data)
-
-    def end(self) -> None:
-        """Close standard input."""
-        self._loop.loop.call_soon_threadsafe(self.channel.write_eof)
-
-    def receive(self, timeout: float) -> tuple[bytes, bytes]:
-        """What has come on stdout and stderr."""
-        with self._come:
-            if not (self._out or self._err or self._over):
-                self._come.wait(timeout)
-            out, err = bytes(self._out), bytes(self._err)
-            self._out.clear()
-            self._err.clear()
-        return out, err
-
-    @property
-    def finished(self) -> bool:
-        """The channel is closed and read out."""
-        with self._come:
-            return self._over and not (self._out or self._err)
-
-    def status(self, timeout: float) -> int | None:
-        """Exit code; None when there came none."""
-        del timeout  # it comes before the channel closes
-        code = self.channel.get_exit_status()
-        return int(code) if code is not None and code >= 0 else None
-
-    def abort(self) -> None:
-        """Close the channel."""
-        self._loop.loop.call_soon_threadsafe(self.channel.abort)
-
-
 class LegacyConnection:
     """One authenticated connection by asyncssh."""
 
-    def __init__(self, loop: _Loop, connection: Any) -> None:  # noqa: ANN401 - asyncssh has no types here
+    def __init__(self, loop: Loop, connection: Any) -> None:  # noqa: ANN401 - asyncssh has no types here
         self._loop, self._connection = loop, connection
         self.banner = "SSH-2.0-" + str(connection.get_extra_info("server_version", "")).removeprefix("SSH-2.0-")
 
@@ -202,11 +92,11 @@ class LegacyConnection:
         try:
             return socket.create_connection(("127.0.0.1", listener.get_port()), max(clock.remaining(), 0.001))
         finally:
-            self._loop.loop.call_soon_threadsafe(listener.close)
+            self._loop.soon(listener.close)
 
     def kill(self) -> None:
         """Drop the connection at once."""
-        self._loop.loop.call_soon_threadsafe(self._connection.abort)
+        self._loop.soon(self._connection.abort)
 
     def close(self) -> None:
         """End the connection and its loop."""
@@ -230,13 +120,16 @@ def _client(host: Host, pinned: tuple[HostKey, ...], seen: list[Exception]) -> A
     return Client
 
 
+def _algorithms(kinds: list[str]) -> list[str]:
+    return [name for kind in dict.fromkeys(kinds) for name in (_RSA if kind == "ssh-rsa" else [kind])]
+
+
 def _options(host: Host, pinned: tuple[HostKey, ...], credentials: CredentialSource) -> dict[str, Any]:
     asyncssh = _asyncssh()
-    kinds = [key.kind for key in pinned] or ["ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"]
     options: dict[str, Any] = {
         "username": host.user,
         "known_hosts": ([], [], []),  # so that every key goes through validate_host_public_key
-        "server_host_key_algs": [name for kind in kinds for name in (_RSA if kind == "ssh-rsa" else [kind])],
+        "server_host_key_algs": _algorithms([key.kind for key in pinned] or _KINDS),
         "kex_algs": _KEX,
         "encryption_algs": _CIPHERS,
         "mac_algs": _MACS,
@@ -265,7 +158,7 @@ def connect(
     asyncssh = _asyncssh()
     pinned = pins.pinned(host)
     seen: list[Exception] = []
-    loop = _Loop()
+    loop = Loop()
     try:
         options = _options(host, pinned, credentials)
         sock.setblocking(False)  # noqa: FBT003 - the name of the standard library's own argument
@@ -283,20 +176,20 @@ def connect(
     return LegacyConnection(loop, connection)
 
 
-def fetch_key(host: Host, sock: socket.socket, clock: Deadline) -> HostKey:
+def fetch_key(host: Host, sock: socket.socket, pinned: tuple[HostKey, ...], clock: Deadline) -> HostKey:
     """The server's host key, without logging in. Raises UnreachedError."""
     asyncssh = _asyncssh()
-    loop = _Loop()
+    loop = Loop()
     try:
         sock.setblocking(False)  # noqa: FBT003 - the name of the standard library's own argument
-        work = asyncssh.get_server_host_key(
-            host.address,
-            host.port,
-            sock=sock,
+        options = asyncssh.SSHClientConnectionOptions(
             config=[],
             kex_algs=_KEX,
-            server_host_key_algs=["ssh-ed25519", "ecdsa-sha2-nistp256", *_RSA],
+            encryption_algs=_CIPHERS,
+            mac_algs=_MACS,
+            server_host_key_algs=_algorithms([key.kind for key in pinned] + _KINDS),
         )
+        work = asyncssh.get_server_host_key(host.address, host.port, sock=sock, options=options)
         key = loop.do(work, clock, "fetching the host key")
     except Exception as error:
         raise _explain(error, "fetching the host key", clock) from error

@@ -175,8 +175,8 @@ class SshSessions:
         clock = Deadline(deadline)
         try:
             if host.transport == "ssh-legacy":
-                return legacy.fetch_key(host, self._plain(host, clock), clock)
-            return ssh.fetch_key(lambda: self._dial(host, clock), clock)
+                return legacy.fetch_key(host, self._plain(host, clock), self.pins.pinned(host), clock)
+            return ssh.fetch_key(lambda: self._dial(host, clock), self.pins.pinned(host), clock)
         except UnreachedError as error:
             raise _placed(error, host) from error.__cause__
 

@@ -247,6 +247,11 @@ def _log_in(transport: paramiko.Transport, host: Host, credentials: CredentialSo
         raise UnreachedError(Reason.AUTH_FAILED, f"the server wants a further factor ({', '.join(more)})")
 
 
+def _modern(pinned: Sequence[HostKey], error: Exception) -> bool:
+    """Whether a missing host key type means another key, not an RSA key that signs with SHA-1 only."""
+    return bool(pinned) and "host key" in str(error) and all(key.kind != "ssh-rsa" for key in pinned)
+
+
 def _no_pinned_type(host: Host, pinned: Sequence[HostKey]) -> UnreachedError:
     old = ", ".join(f"{one.kind} {one.fingerprint}" for one in pinned)
     return UnreachedError(
@@ -278,14 +283,15 @@ def connect(
             _log_in(transport, host, credentials)
         except BaseException as error:
             kill()
-            if isinstance(error, paramiko.ssh_exception.IncompatiblePeer) and pinned and "host key" in str(error):
+            if isinstance(error, paramiko.ssh_exception.IncompatiblePeer) and _modern(pinned, error):
                 raise _no_pinned_type(host, pinned) from error
             raise explain(error, "connecting", clock, fired=dog.fired) from error
     return SshConnection(transport, kill)
 
 
-def fetch_key(dial: Callable[[], Any], clock: Deadline) -> HostKey:
-    """The server's host key, without logging in; ed25519 preferred. Raises UnreachedError."""
+def fetch_key(dial: Callable[[], Any], pinned: Sequence[HostKey], clock: Deadline) -> HostKey:
+    """The server's host key, without logging in; of a pinned type if it can, else ed25519. Raises UnreachedError."""
+    kinds = list(dict.fromkeys([*(key.kind for key in pinned), *_HOST_KEYS]))
     held: list[_Transport] = []
     sock = dial()
 
@@ -294,7 +300,7 @@ def fetch_key(dial: Callable[[], Any], clock: Deadline) -> HostKey:
 
     with Watchdog(clock, kill) as dog:
         try:
-            return server_key(_exchange_keys(sock, list(_HOST_KEYS), held))
+            return server_key(_exchange_keys(sock, kinds, held))
         except Exception as error:
             raise explain(error, "fetching the host key", clock, fired=dog.fired) from error
         finally:
