@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
+from agent.ledger.check import verify_export
 from agent.ledger.keys import Keys, PublicKeys, init_keys, keys_folder, load_keys
 from agent.ledger.ledger import EvidenceLedger, Item
 from agent.model.errors import RefusedError
@@ -18,7 +19,17 @@ if TYPE_CHECKING:
     from agent.model.secret import Secret
     from agent.store.engine import Store
 
-__all__ = ["EvidenceLedger", "Item", "Keys", "PublicKeys", "init_keys", "keys_folder", "load_keys", "open_ledger"]
+__all__ = [
+    "EvidenceLedger",
+    "Item",
+    "Keys",
+    "PublicKeys",
+    "init_keys",
+    "keys_folder",
+    "load_keys",
+    "open_ledger",
+    "verify_export",
+]
 
 
 def open_ledger(

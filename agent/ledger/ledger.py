@@ -1,4 +1,4 @@
-"""The ledger: seal, open, list, sign. Verification and export stand beside it."""
+"""The ledger: seal, open, list, sign, verify. What verification looks for stands in `verify`."""
 
 from __future__ import annotations
 
@@ -6,24 +6,31 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, RowMapping, func, insert, select
+from sqlalchemy import Connection, insert, select
 
 from agent.ledger import anchor as anchors
 from agent.ledger.blobs import BlobRow, Blobs, Envelope, row_of
-from agent.ledger.chain import GENESIS, Checkpoint, canonical, entry_hash, parse_checkpoint
+from agent.ledger.chain import GENESIS, Checkpoint, canonical, entry_hash
+from agent.ledger.export import export
+from agent.ledger.gather import Gatherer
+from agent.ledger.rows import evidence_of, last_checkpoint, line_of, recompute, tip
 from agent.ledger.suites import AES, usable
+from agent.ledger.verify import verify
 from agent.model.errors import IntegrityError
-from agent.model.evidence import Evidence
+from agent.model.evidence import Evidence, Verification
 from agent.store.schema import blob, checkpoint, ledger_entry
-from agent.store.times import from_text, to_text
+from agent.store.times import to_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from agent.ledger.keys import Keys
+    from agent.ledger.keys import Keys, PublicKeys
     from agent.model.ports import Clock
     from agent.store.engine import Store
+
+_NAME_CAP = 40
+"""As schema.ledger_entry says."""
 
 
 def _utc_now() -> datetime:
@@ -40,6 +47,12 @@ class Item:
     run: str = ""
     subject: str = ""
     """Whose answer it is; goes inside the encrypted blob."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    items: Sequence[Item]
+    prepared: list[tuple[str, BlobRow]]
 
 
 class EvidenceLedger:
@@ -61,6 +74,7 @@ class EvidenceLedger:
         self.clock = clock
         self.blobs = Blobs(folder, keys, usable(algorithm or AES.name))
         self.anchor = anchors.Anchor(keys.folder)
+        self._commits = Gatherer(self._commit)
         self.blobs.sweep()
 
     def seal(self, kind: str, payload: bytes, *, run: str = "", subject: str = "") -> Evidence:
@@ -74,17 +88,13 @@ class EvidenceLedger:
 
     def seal_many(self, items: Sequence[Item]) -> list[Evidence]:
         """Seal several payloads in one transaction: all or none. Raises like `seal`."""
+        if not items:
+            return []
+        if any(max(len(item.kind), len(item.run)) > _NAME_CAP or not item.kind for item in items):
+            # Found here, for a row that the database refuses would take its whole group along.
+            raise ValueError(f"kind and run have at most {_NAME_CAP} characters, and kind is not empty")
         with self.blobs.session():
-            prepared = self._prepare(items)
-            spare: list[str] = []
-            # When the commit fails, whole blobs stay: its answer may be lost and the entry there.
-            with self.store.write() as connection:
-                sealed = self._append(connection, items, self._insert_blobs(connection, prepared, spare))
-            for unused in spare:
-                self.blobs.discard(unused)
-        if sealed:
-            self._advance(sealed[-1].seq, sealed[-1].hash, to_text(sealed[-1].at))
-        return sealed
+            return self._commits.do(_Batch(items, self._prepare(items)))
 
     def open(self, seq: int) -> bytes:
         """Return the payload of an entry, decrypted and checked.
@@ -110,7 +120,7 @@ class EvidenceLedger:
             raise IntegrityError("there is no such entry", where=f"entry {seq}", remedy="see `agent evidence list`")
         if entry_hash(row["prev"], line_of(row)) != row["hash"]:
             raise IntegrityError("the entry was changed", where=f"entry {seq}", remedy="run `agent evidence verify`")
-        return _evidence(row)
+        return evidence_of(row)
 
     def entries(self, run: str | None = None) -> list[Evidence]:
         """Return the entries in order, of one run or of all."""
@@ -118,7 +128,7 @@ class EvidenceLedger:
         if run is not None:
             query = query.where(ledger_entry.c.run == run)
         with self.store.read() as connection:
-            return [_evidence(row) for row in connection.execute(query).mappings()]
+            return [evidence_of(row) for row in connection.execute(query).mappings()]
 
     def checkpoint(self) -> Checkpoint | None:
         """Sign how far the chain reached; returns the newest checkpoint, None for an empty ledger.
@@ -130,9 +140,9 @@ class EvidenceLedger:
             StoreError: it cannot be written.
         """
         with self.store.write() as connection:
-            last = _last_checkpoint(connection)
+            last = last_checkpoint(connection)
             self._check_anchor(connection)
-            seq, head = _recompute(connection, last)
+            seq, head = recompute(connection, last)
             if seq == (last.seq if last else 0):
                 return last
             new = Checkpoint(
@@ -148,6 +158,45 @@ class EvidenceLedger:
             )
         self._advance(seq, head, new.at)
         return new
+
+    def verify(self, public: PublicKeys | None = None) -> Verification:
+        """Verify everything: chain, signatures, anchor, and each blob by decrypting it. Changes nothing.
+
+        Args:
+            public: whose signatures count; None: those of the ledger's own keys.
+        """
+        return verify(self.store, self.blobs, self.anchor, public or self.keys.public)
+
+    def export(self, out: Path, run: str | None = None, *, content: bool = False) -> Path:
+        """Write a folder that a customer verifies with openssl and sha256sum; see `agent.ledger.export`.
+
+        Args:
+            out: must not exist yet, or be empty.
+            run: whose content is wanted; the chain itself is always whole.
+            content: add the decrypted payloads.
+
+        Raises:
+            IntegrityError: the ledger does not verify; nothing is exported.
+            StoreError: the folder cannot be written or is not empty.
+        """
+        return export(self, out, run, content=content)
+
+    def _commit(self, batches: Sequence[_Batch]) -> list[list[Evidence]]:
+        """Commit the batches of all threads that wait, in one transaction; their blobs are durable already."""
+        spare: list[str] = []
+        # When the commit fails, whole blobs stay: its answer may be lost and the entry there.
+        with self.store.write() as connection:
+            self._check_anchor(connection)
+            end = tip(connection)
+            sealed = []
+            for batch in batches:
+                rows = self._insert_blobs(connection, batch.prepared, spare)
+                sealed.append(self._append(connection, end, batch.items, rows))
+                end = (sealed[-1][-1].seq, sealed[-1][-1].hash)
+        for unused in spare:
+            self.blobs.discard(unused)
+        self._advance(*end, to_text(sealed[-1][-1].at))
+        return sealed
 
     def _prepare(self, items: Iterable[Item]) -> list[tuple[str, BlobRow]]:
         """(tag, blob) for each item; a blob is written unless a good one with the same content is there."""
@@ -189,9 +238,10 @@ class EvidenceLedger:
             used[tag] = row_of(dict(there)) if there else row
         return [used[tag] for tag, _ in prepared]
 
-    def _append(self, connection: Connection, items: Sequence[Item], rows: list[BlobRow]) -> list[Evidence]:
-        self._check_anchor(connection)
-        seq, prev = _tip(connection)
+    def _append(
+        self, connection: Connection, end: tuple[int, str], items: Sequence[Item], rows: list[BlobRow]
+    ) -> list[Evidence]:
+        seq, prev = end
         sealed = []
         for item, row in zip(items, rows, strict=True):
             seq, at, size = seq + 1, self.clock(), len(item.payload)
@@ -199,8 +249,7 @@ class EvidenceLedger:
             this = entry_hash(prev, line)
             sealed.append(Evidence(seq, at, item.kind, item.run, row.id, size, this, prev))
             prev = this
-        if sealed:
-            connection.execute(insert(ledger_entry), [asdict(each) | {"at": to_text(each.at)} for each in sealed])
+        connection.execute(insert(ledger_entry), [asdict(each) | {"at": to_text(each.at)} for each in sealed])
         return sealed
 
     def _check_anchor(self, connection: Connection) -> None:
@@ -229,52 +278,3 @@ class EvidenceLedger:
         if envelope.head.get("kind") != found.kind or len(envelope.payload) != found.size:
             raise IntegrityError("the blob is not the one that was sealed", where=f"entry {seq}")
         return envelope
-
-
-def line_of(row: RowMapping) -> str:
-    """Return the canonical line of an entry's row."""
-    return canonical(**{name: row[name] for name in ("seq", "at", "kind", "run", "blob", "size")})
-
-
-def _evidence(row: RowMapping) -> Evidence:
-    try:
-        return Evidence(**{**row, "at": from_text(row["at"])})
-    except ValueError as error:
-        raise IntegrityError("its time was changed", where=f"entry {row['seq']}") from error
-
-
-def _tip(connection: Connection) -> tuple[int, str]:
-    newest = select(ledger_entry.c.seq, ledger_entry.c.hash).order_by(ledger_entry.c.seq.desc()).limit(1)
-    row = connection.execute(newest).first()
-    return (row.seq, row.hash) if row else (0, GENESIS)
-
-
-def _last_checkpoint(connection: Connection) -> Checkpoint | None:
-    text = connection.execute(select(checkpoint.c.text).order_by(checkpoint.c.id.desc()).limit(1)).scalar()
-    if text is None:
-        return None
-    try:
-        return parse_checkpoint(text)
-    except ValueError as error:
-        number = connection.execute(select(func.max(checkpoint.c.id))).scalar()
-        raise IntegrityError(str(error), where=f"checkpoint {number}") from error
-
-
-def _recompute(connection: Connection, last: Checkpoint | None) -> tuple[int, str]:
-    """Follow the chain from the last checkpoint; return where it ends. Raises IntegrityError."""
-    seq, head = (last.seq, last.head) if last else (0, GENESIS)
-    if last:
-        there = connection.execute(select(ledger_entry.c.hash).where(ledger_entry.c.seq == seq)).scalar()
-        if there != head:
-            raise IntegrityError("the entry is not the one that was signed", where=f"entry {seq}")
-    query = select(ledger_entry).where(ledger_entry.c.seq > seq).order_by(ledger_entry.c.seq)
-    for row in connection.execute(query).mappings():
-        seq += 1
-        if row["seq"] != seq or row["prev"] != head or entry_hash(head, line_of(row)) != row["hash"]:
-            raise IntegrityError(
-                "the chain is broken here; nothing is signed",
-                where=f"entry {seq}",
-                remedy="run `agent evidence verify`",
-            )
-        head = row["hash"]
-    return seq, head
