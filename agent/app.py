@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 from agent.model.errors import AgentError
 
 if TYPE_CHECKING:
+    from agent.declared import Contract
     from agent.ledger import EvidenceLedger
     from agent.model.asset import Inventory
     from agent.model.control import Control
     from agent.model.finding import RiskException
     from agent.model.period import Period
     from agent.model.ports import Clock
-    from agent.model.report import Parties
     from agent.session import SshSessions
     from agent.store.engine import Store
 
@@ -93,8 +93,8 @@ class App:
         return load_periods(self.root)
 
     @cached_property
-    def parties(self) -> Parties:
-        """Who stands on a report's cover. Raises DeclaredError."""
+    def contract(self) -> Contract:
+        """The contract: who, from when to when. Raises DeclaredError."""
         from agent.declared import load_contract
 
         return load_contract(self.root)

@@ -64,30 +64,30 @@ def echo_summary(app: App, summary: Summary) -> None:
     counts: Counter[tuple[str, Severity]] = Counter(
         (item.target, item.severity)
         for item in runs.findings(app.store, summary.run)
-        if item.state is not FindingState.ACCEPTED
+        if item.state is FindingState.OPEN
     )
     table = Table(title=f"{summary.run}", title_justify="left", pad_edge=False)
     for name in ("target", "system", "seen"):
         table.add_column(name, no_wrap=name == "target")
     for grade in list(Severity)[:4]:
         table.add_column(grade.zh, justify="right")
-    table.add_column("pass", justify="right")
-    table.add_column("error", justify="right")
+    for name in ("pass", "manual", "error"):
+        table.add_column(name, justify="right")
     for name, row in summary.per_target.items():
         grades = [str(counts[name, grade] or "") for grade in list(Severity)[:4]]
-        errors = row.counts.get("error", 0)
         table.add_row(
             name,
             row.os[:34],
             " ".join(layer[:4] for layer in row.seen),
             *grades,
-            str(row.counts.get("pass", 0)),
-            str(errors or ""),
+            *(str(row.counts.get(name, 0) or "") for name in ("pass", "manual", "error")),
         )
     console = Console(width=None if sys.stdout.isatty() else 120, markup=False, highlight=False)
     console.print(table)
     total = "  ".join(f"{grade.zh} {summary.severities.get(grade.value, 0)}" for grade in Severity)
-    console.print(f"{summary.targets} targets: {total}")
+    states = "  ".join(f"{name} {summary.states.get(name, 0)}" for name in ("open", "manual", "unknown", "accepted"))
+    console.print(f"{summary.targets} targets, open: {total}")
+    console.print(f"findings by state: {states}")
     for item in summary.unreached:
         console.print(f"not seen: {item.target} ({item.layer.value}): {item.reason.value}: {item.detail}")
     for note in summary.notes:

@@ -64,6 +64,7 @@ class Summary:
     targets: int
     unreached: tuple[Unreached, ...]
     severities: Mapping[str, int]
+    """Open findings by grade; what waits for a person or could not be judged is counted in `states`."""
     states: Mapping[str, int]
     verdicts: Mapping[str, int]
     per_target: Mapping[str, TargetSummary]
@@ -284,15 +285,13 @@ def _summary(app: App, run_id: str, seen: _Seen, findings: Sequence[Finding], ve
     for target in app.inventory.targets:
         if target.name in planned:
             mine = Counter(verdict.outcome.value for verdict in verdicts if verdict.target == target.name)
-            per_target[target.name] = _target_summary(target, seen, mine)
+            per_target[target.name] = _target_summary(target, seen, dict(mine))
     return Summary(
         run=run_id,
         targets=len(planned),
         unreached=tuple(seen.unreached),
-        severities=Counter(
-            finding.severity.value for finding in findings if finding.state is not FindingState.ACCEPTED
-        ),
-        states=Counter(finding.state.value for finding in findings),
+        severities=dict(Counter(item.severity.value for item in findings if item.state is not FindingState.ACCEPTED)),
+        states=dict(Counter(item.state.value for item in findings)),
         verdicts={outcome.value: sum(item.outcome is outcome for item in verdicts) for outcome in Outcome},
         per_target=per_target,
         notes=tuple(_notes(seen)),

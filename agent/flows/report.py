@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from agent.model.asset import Database, Host, Layer
 from agent.model.errors import AgentError
 from agent.model.observation import Reason, Unreached
 from agent.model.period import PeriodStatus
-from agent.model.report import ScanReport, TargetRow, ToolRow
+from agent.model.report import Parties, ScanReport, TargetRow, ToolRow
 from agent.model.text import one_line
 from agent.observe import network
 from agent.report import Rendered, render_scan
@@ -46,7 +47,7 @@ def scan_report(app: App, run_id: str) -> ScanReport:
     period = next((item for item in app.periods if item.id == run.period), None)
     entries = [item for item in app.ledger.entries(run=run_id) if item.blob]
     head = app.ledger.entries()[-1]
-    parties = app.parties
+    parties = Parties(**{each.name: getattr(app.contract, each.name) for each in fields(Parties)})
     started = run.started_at.astimezone(SHANGHAI)
     return ScanReport(
         number=f"{parties.number_prefix}-{started:%Y%m%d}-{run_id[-4:].upper()}",
