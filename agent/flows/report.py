@@ -68,7 +68,7 @@ def scan_report(app: App, run_id: str) -> ScanReport:
         exceptions=app.exceptions,
         changes=compare.difference(mine, earlier),
         previous_run=earlier[0].id if earlier else "",
-        trend=compare.trend([mine, *earlier]),
+        trend=compare.trend(earlier),
         tools=_tools(app, run),
         feeds=_feeds(),
         ledger_head=head.hash,
