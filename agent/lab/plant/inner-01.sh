@@ -1,0 +1,1 @@
+# Behind the bastion host. Nothing planted.

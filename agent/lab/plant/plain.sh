@@ -1,0 +1,1 @@
+# Nothing planted: Debian's defaults.

@@ -1,0 +1,2 @@
+# ops may log in and may not use sudo.
+rm /etc/sudoers.d/ops
