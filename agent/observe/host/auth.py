@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from agent.model.facts import Account
 from agent.observe.host.system import Files
@@ -16,7 +17,9 @@ _STACKS = {
 """Where the stack of a PAM type begins: the first service file that is there."""
 
 _DEPTH = 8
-"""Includes followed before a circle is assumed."""
+"""Includes within includes that are followed."""
+_LONGEST = 500
+"""Most modules of one stack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +47,25 @@ def _logical(lines: tuple[str, ...]) -> Iterator[str]:
         yield held.strip()
 
 
-def stack(files: Files, service: str, kind: str, depth: int = _DEPTH) -> Iterator[PamLine]:
-    """Modules of one PAM type in order, includes and substacks followed."""
+def stack(files: Files, service: str, kind: str) -> Iterator[PamLine]:
+    """Modules of one PAM type in order, includes and substacks followed; a file that includes itself is read once."""
+    yield from islice(_stack(files, service, kind, ()), _LONGEST)
+
+
+def _stack(files: Files, service: str, kind: str, above: tuple[str, ...]) -> Iterator[PamLine]:
+    if service in above or len(above) > _DEPTH:
+        return
     for line in _logical(files.get(f"/etc/pam.d/{service}", ())):
         include = re.match(r"@include\s+(\S+)", line)
         hit = re.match(r"-?(\w+)\s+(\[[^]]*\]|\S+)\s+(\S+)\s*(.*)", line)
-        inner = include[1] if include else hit[3] if hit and hit[2] in {"include", "substack"} else ""
-        if inner:
-            if depth and (include or (hit and hit[1].lower() == kind)):
-                yield from stack(files, inner.rpartition("/")[2], kind, depth - 1)
+        if include:
+            yield from _stack(files, include[1].rpartition("/")[2], kind, (*above, service))
         elif hit and hit[1].lower() == kind:
-            args = re.findall(r"\[[^]]*\]|\S+", hit[4])
-            yield PamLine(service, kind, hit[2], hit[3].rpartition("/")[2], tuple(one.strip("[]") for one in args))
+            if hit[2] in {"include", "substack"}:
+                yield from _stack(files, hit[3].rpartition("/")[2], kind, (*above, service))
+            else:
+                args = re.findall(r"\[[^]]*\]|\S+", hit[4])
+                yield PamLine(service, kind, hit[2], hit[3].rpartition("/")[2], tuple(one.strip("[]") for one in args))
 
 
 def _login_stack(files: Files, kind: str) -> tuple[PamLine, ...]:
@@ -140,6 +150,12 @@ def _number(text: str) -> int | None:
     return int(text) if re.fullmatch(r"-?[0-9]{1,10}", text) else None
 
 
+def _id(text: str) -> int:
+    """A user's or group's number; -1 for what is none (never 0: that is root's)."""
+    number = _number(text)
+    return -1 if number is None else number
+
+
 def accounts(text: str, now: int | None) -> tuple[tuple[Account, ...], tuple[str, ...]]:
     """Accounts in the order of /etc/passwd, and the files that could not be read. `now` is the host's epoch second."""
     rows = [line.split("\t") for line in text.splitlines()]
@@ -165,14 +181,14 @@ def accounts(text: str, now: int | None) -> tuple[tuple[Account, ...], tuple[str
         found.append(
             Account(
                 name=name,
-                uid=_number(uid) or 0 if uid in {"0", ""} or _number(uid) else -1,
-                gid=_number(gid) or 0,
+                uid=_id(uid),
+                gid=_id(gid),
                 home=home,
                 shell=shell,
                 hash_kind=kind,
                 changed_days=now // 86400 - changed if now is not None and changed is not None else None,
                 max_days=_number(aged[5]) if aged else None,
-                groups=tuple(dict.fromkeys([primary[gid]] * (gid in primary) + members.get(name, []))),
+                groups=tuple(dict.fromkeys(filter(None, (primary.get(gid, ""), *members.get(name, ()))))),
                 keys=keys.get(name, 0),
             )
         )
