@@ -112,9 +112,8 @@ def test_each_refusal_names_line_and_field(tmp_path: Path, hosts: str, where: st
 
 
 def test_a_circle_of_bastions_is_shown(tmp_path: Path) -> None:
-    rows = "".join(
-        f"- {{name: {a}, address: 10.0.0.{i}, bastion: {b}}}\n" for i, (a, b) in enumerate(["ab", "bc", "ca"], 1)
-    )
+    ways = enumerate(["ab", "bc", "ca"], 1)
+    rows = "".join(f"- {{name: {a}, address: 10.0.0.{i}, bastion: {b}}}\n" for i, (a, b) in ways)
     with pytest.raises(DeclaredError) as caught:
         inventory(tmp_path, HEAD + rows)
     assert "a -> b -> c -> a" in str(caught.value)
@@ -137,7 +136,7 @@ def test_the_same_private_address_behind_two_bastions_is_two_hosts(tmp_path: Pat
         ("{name: d, engine: foxpro, host: jump, address: 10.0.0.1}", "[0].engine", "mysql"),
         ("{name: d, engine: mysql, host: jump, address: 10.0.0.1, password: x}", "[0].password", "unknown key"),
         (
-            "{name: d, engine: mysql, host: jump, tunnel: true}\n- {name: e, engine: mariadb, host: jump, tunnel: true}",
+            "{name: d, engine: mysql, host: jump, tunnel: true}\n- {name: e, engine: mysql, host: jump, tunnel: true}",
             "[1].address",
             "taken",
         ),

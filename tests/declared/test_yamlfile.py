@@ -144,12 +144,12 @@ def test_load_refuses_what_is_no_readable_file(tmp_path: Path) -> None:
 
 
 def _survives(raw: bytes) -> None:
+    failed = None
     try:
-        document = loads(decode(raw, HERE), HERE)
-        parse(document, Whole)
+        parse(loads(decode(raw, HERE), HERE), Whole)
     except DeclaredError as error:
-        assert error.where.startswith("x.yaml")
-        assert error.remedy
+        failed = error
+    assert failed is None or (failed.where.startswith("x.yaml") and failed.remedy)
 
 
 @settings(max_examples=400, deadline=None)
@@ -167,10 +167,10 @@ def test_hostile_bytes_raise_nothing_but_declared_errors(raw: bytes) -> None:
     _survives(raw)
 
 
-PIECES = st.sampled_from(
-    ["items:", "- ", "name: a", "\n", "  ", "{", "}", "[", "]", "&a ", "*a", "!!x ", "? ", ": ", "|", ">", "'", '"', "\\x00",
-     "\\", "#", "---", "...", "%", "<<: ", "\t", "port: 3", "\u2028", "\x85", "中", "0x1F", "\r", "\ud7ff", "\U0010ffff"]
-)  # fmt: skip
+PIECES = st.one_of(
+    st.sampled_from(["items:", "- ", "name: a", "\n", "  ", "port: 3", "&a ", "*a", "!!x ", "? ", ": ", "---", "<<: "]),
+    st.sampled_from(list("{}[]|>'\"\\#%\t\r\u2028\x85中\U0010ffff")),
+)
 
 
 @settings(max_examples=600, deadline=None)
