@@ -10,7 +10,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import warnings
 from typing import Any
+
+from cryptography.utils import CryptographyDeprecationWarning
 
 from agent.model.asset import Host
 from agent.model.errors import AgentError, UnreachedError
@@ -45,6 +48,8 @@ def _asyncssh() -> Any:  # noqa: ANN401 - an optional module without types of it
         raise UnreachedError(
             Reason.UNSUPPORTED, "transport ssh-legacy needs asyncssh", remedy="pip install 'secops-agent[legacy]'"
         ) from error
+    # That its algorithms are old is why this transport exists.
+    warnings.filterwarnings("ignore", category=CryptographyDeprecationWarning, module="asyncssh")
     logging.getLogger("asyncssh").setLevel(logging.CRITICAL + 1)  # its messages quote the server
     return asyncssh
 
