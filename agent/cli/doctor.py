@@ -169,7 +169,7 @@ def workspace(app: App) -> Iterator[Check]:
     """Read the declared files."""
     hosts, databases = len(app.inventory.hosts), len(app.inventory.databases)
     state = "ok" if hosts else "warn"
-    detail = f"{hosts} hosts, {databases} databases, {len(app.periods)} periods, {app.parties.project}"
+    detail = f"{hosts} hosts, {databases} databases, {len(app.periods)} periods, {app.contract.project}"
     yield Check("workspace", state, detail, "" if hosts else "declare hosts in inventory/hosts.yaml")
 
 

@@ -67,7 +67,7 @@ def check(app: App) -> int:
     readers: dict[str, Callable[[], str]] = {
         "inventory": lambda: f"{len(app.inventory.hosts)} hosts, {len(app.inventory.databases)} databases",
         "people": lambda: f"{len(load_people(app.root))} people",
-        "contract": lambda: app.parties.project,
+        "contract": lambda: app.contract.project,
         "periods": lambda: f"{len(app.periods)} periods",
         "exceptions": lambda: f"{len(app.exceptions)} accepted risks",
         "playbooks": lambda: f"{len(app.controls)} controls",

@@ -25,16 +25,13 @@ def command() -> None:
 
 
 def _window(app: App, year: int | None, first: datetime | None, last: datetime | None) -> tuple[date, date]:
-    from agent.declared import load_contract
-
     if year is not None:
         if first or last:
             raise click.UsageError("give --year, or --from and --to")
         return date(year, 1, 1), date(year, 12, 31)
     if first and last:
         return first.date(), last.date()
-    contract = load_contract(app.root)
-    return (first.date() if first else contract.start), (last.date() if last else contract.end)
+    return (first.date() if first else app.contract.start), (last.date() if last else app.contract.end)
 
 
 def _local(at: datetime | None) -> str:
@@ -77,7 +74,7 @@ def show(app: App, year: int | None, first: datetime | None, last: datetime | No
     if as_json:
         click.echo(json.dumps([_record(row) for row in rows], ensure_ascii=False, indent=2))
         return Exit.FINDINGS if left else Exit.CLEAN
-    click.echo(f"{begin} to {end}, {app.parties.project}")
+    click.echo(f"{begin} to {end}, {app.contract.project}")
     shown = [
         (
             _local(row.planned.due_at),

@@ -1,11 +1,11 @@
 """Durable jobs: due times, claims, leases, catch-up; and the engine that runs tasks on a thread pool."""
 
+from agent.jobs.claims import mark_done, retry
 from agent.jobs.engine import Engine
-from agent.jobs.overview import Row, overview
-from agent.jobs.plan import ZONE, Planned, plan, today
+from agent.jobs.planned import ZONE, Planned, plan, today
 from agent.jobs.rows import Policy, Slot, slots
 from agent.jobs.runner import Ran, run_due
-from agent.jobs.slots import mark_done, retry
+from agent.jobs.year import Row, overview
 
 __all__ = [
     "ZONE",

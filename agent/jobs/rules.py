@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, update
 
-from agent.jobs.plan import Planned, midnight
+from agent.jobs.planned import Planned, midnight
 from agent.jobs.rows import Policy, Slot, end_row, read_rows
 from agent.store.schema import job_slot
 from agent.store.times import to_text
@@ -100,7 +100,7 @@ def settle(
         _close(connection, rows, planned, policy, now)
         rows = read_rows(connection)
     known = {(one.job, one.due_at): one for one in planned if not one.waiting}
-    scanned = {row.job.removeprefix("scan:") for row in rows if row.job.startswith("scan:") and row.state == "done"}
+    scanned = {one.period.id for one in planned if one.kind == "scan" and done_by(one, rows)}
     ready = []
     for row in rows:
         one = known.get(row.key)

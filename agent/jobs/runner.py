@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from agent.jobs.plan import Planned
+from agent.jobs.claims import Claim, claim, fail, finish, release, renew
+from agent.jobs.planned import Planned
 from agent.jobs.rows import Policy
-from agent.jobs.slots import Claim, claim, fail, finish, release, renew
 from agent.model.errors import AgentError
 from agent.model.ports import Clock
 from agent.model.text import one_line

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from agent.jobs.plan import Planned, today
+from agent.jobs.planned import Planned, today
 from agent.jobs.rows import Slot, slots
 from agent.jobs.rules import done_by
 from agent.store.engine import Store

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from sqlalchemy import insert, update
 
-from agent.jobs.plan import Planned
+from agent.jobs.planned import Planned
 from agent.jobs.rows import Policy, Slot, read_rows
 from agent.jobs.rules import settle
 from agent.model.errors import AgentError
