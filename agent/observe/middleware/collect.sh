@@ -293,15 +293,15 @@ if [ -n "$ignored" ]; then _b mw.ignored; printf '%s\n' "$ignored"; _e mw.ignore
 if [ -n "$owners" ]; then
   _b mw.owners
   saved=$IFS; IFS=$nl; set -f
+  set -- $owners
+  IFS=$saved; set +f
   if [ -d "$R/var/lib/dpkg/info" ]; then
-    $T dpkg-query --admindir="$R/var/lib/dpkg" -S $owners 2>/dev/null
+    $T dpkg-query --admindir="$R/var/lib/dpkg" -S "$@" 2>/dev/null
   elif [ -z "$R" ] && command -v rpm >/dev/null 2>&1; then
-    for path in $owners; do
-      IFS=$saved
-      name=$($T rpm -qf --qf '%{NAME}\n' "$path" 2>/dev/null | head -n 1) && case $name in *" "*) ;; *) printf '%s: %s\n' "$name" "$path" ;; esac
-      IFS=$nl
+    for path in "$@"; do
+      name=$($T rpm -qf --qf '%{NAME}\n' "$path" 2>/dev/null | head -n 1)
+      case $name in "" | *" "*) ;; *) printf '%s: %s\n' "$name" "$path" ;; esac
     done
   fi
-  IFS=$saved; set +f
   _e mw.owners 0
 fi

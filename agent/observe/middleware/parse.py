@@ -87,7 +87,7 @@ def _one(
     tables: dict[str, Mapping[str, str]] = {
         "process": {
             "user": first("user"),
-            "version": version,
+            **({"version": version} if version else {}),
             "exe": first("exe"),
             "package": package,
             "listen": "\n".join(sorted(meta.get("listen", ()))),

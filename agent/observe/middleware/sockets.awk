@@ -4,6 +4,7 @@ function address(s) {
   if (length(s) == 8) return hex(substr(s, 7, 2)) "." hex(substr(s, 5, 2)) "." hex(substr(s, 3, 2)) "." hex(substr(s, 1, 2))
   if (s ~ /^0+$/) return "::"
   if (s == "00000000000000000000000001000000") return "::1"
+  if (s ~ /^0000000000000000FFFF0000/) return "::ffff:" address(substr(s, 25))
   return s
 }
 FILENAME == "-" || FILENAME == "" { if (match($0, /socket:\[[0-9]+\]/)) mine[substr($0, RSTART + 8, RLENGTH - 9)] = 1; next }
