@@ -39,7 +39,6 @@ _PRIVILEGES = (
     ),
     Query("tls", "SHOW STATUS WHERE variable_name IN ('Ssl_version','Ssl_cipher','Ssl_server_not_after')"),
     Query("schemas", "SHOW DATABASES"),
-    Query("own_privileges", "SHOW GRANTS"),
 )
 _GLOBAL = (
     "select_priv, insert_priv, update_priv, delete_priv, create_priv, drop_priv, reload_priv, shutdown_priv,"
