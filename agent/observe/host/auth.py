@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 from agent.model.facts import Account
 from agent.observe.host.system import Files
@@ -16,8 +15,8 @@ _STACKS = {
 }
 """Where the stack of a PAM type begins: the first service file that is there."""
 
-_DEPTH = 8
-"""Includes within includes that are followed."""
+_FILES = 200
+"""Most files of one stack."""
 _LONGEST = 500
 """Most modules of one stack."""
 
@@ -47,31 +46,38 @@ def _logical(lines: tuple[str, ...]) -> Iterator[str]:
         yield held.strip()
 
 
-def stack(files: Files, service: str, kind: str) -> Iterator[PamLine]:
-    """Modules of one PAM type in order, includes and substacks followed; a file that includes itself is read once."""
-    yield from islice(_stack(files, service, kind, ()), _LONGEST)
+def stack(files: Files, service: str, kind: str) -> tuple[PamLine, ...]:
+    """Modules of one PAM type in order, includes and substacks followed; a circle of includes ends."""
+    return _stack(files, service, kind, {})
 
 
-def _stack(files: Files, service: str, kind: str, above: tuple[str, ...]) -> Iterator[PamLine]:
-    if service in above or len(above) > _DEPTH:
-        return
+def _stack(files: Files, service: str, kind: str, known: dict[str, tuple[PamLine, ...]]) -> tuple[PamLine, ...]:
+    """Each file is read once, and no stack grows past all measure, whatever a target's files say."""
+    if service in known or len(known) > _FILES:
+        return known.get(service, ())
+    known[service] = ()
+    found: list[PamLine] = []
     for line in _logical(files.get(f"/etc/pam.d/{service}", ())):
         include = re.match(r"@include\s+(\S+)", line)
         hit = re.match(r"-?(\w+)\s+(\[[^]]*\]|\S+)\s+(\S+)\s*(.*)", line)
         if include:
-            yield from _stack(files, include[1].rpartition("/")[2], kind, (*above, service))
+            found += _stack(files, include[1].rpartition("/")[2], kind, known)
+        elif hit and hit[1].lower() == kind and hit[2] in {"include", "substack"}:
+            found += _stack(files, hit[3].rpartition("/")[2], kind, known)
         elif hit and hit[1].lower() == kind:
-            if hit[2] in {"include", "substack"}:
-                yield from _stack(files, hit[3].rpartition("/")[2], kind, (*above, service))
-            else:
-                args = re.findall(r"\[[^]]*\]|\S+", hit[4])
-                yield PamLine(service, kind, hit[2], hit[3].rpartition("/")[2], tuple(one.strip("[]") for one in args))
+            args = re.findall(r"\[[^]]*\]|\S+", hit[4])
+            words = tuple(one.strip("[]") for one in args)
+            found.append(PamLine(service, kind, hit[2], hit[3].rpartition("/")[2], words))
+        if len(found) > _LONGEST:
+            break
+    known[service] = tuple(found[:_LONGEST])
+    return known[service]
 
 
 def _login_stack(files: Files, kind: str) -> tuple[PamLine, ...]:
     for service in _STACKS[kind]:
         if f"/etc/pam.d/{service}" in files:
-            return tuple(stack(files, service, kind))
+            return stack(files, service, kind)
     return ()
 
 

@@ -10,7 +10,7 @@ from agent.model.errors import UnreachedError
 from agent.model.facts import HostFacts, Instance, Package, PendingUpdate, Reading, Subject
 from agent.model.text import one_line
 from agent.observe.frames import Answer, split
-from agent.observe.host import auth, debian, policy, rpm, system
+from agent.observe.host import auth, debian, policy, rpm, system, units
 from agent.observe.host.compose import PREFIX
 from agent.observe.host.kernel import kernels, reboot
 from agent.observe.host.payload import unpack
@@ -68,7 +68,7 @@ def _settings(reader: Reader, base: Mapping[str, tuple[str, ...]]) -> system.Fil
     reader.table("file", "file", system.modes)
     reader.table("setuid", "setuid", system.modes)
     reader.table("audit", "audit", policy.audit)
-    reader.table("service", "service", system.service)
+    reader.table("service", "service", units.service)
     services = reader.tables.get("service", {})
     reader.table("firewall", "firewall", lambda said: policy.firewall(said, services))
     reader.table("time", "time", lambda said: policy.time(said, base, services))

@@ -13,15 +13,17 @@ T = TypeVar("T")
 _ERROR = 2
 """Exit codes from here on are errors; 0 and 1 are answers."""
 _TIMED_OUT = (124, 137)
+_LENIENT = ("base", "file", "sysctl", "setuid", "mount")
+"""Sections whose program answers 1 for one thing of many (a file that vanished); for the others 1 is an error."""
 
 
-def reason(answer: Answer | None) -> str:
-    """Why a section is no answer; empty when it is one."""
+def reason(answer: Answer | None, floor: int = _ERROR) -> str:
+    """Why a section is no answer; empty when it is one. Exit codes from `floor` on are errors."""
     if answer is None:
         return "the host did not answer this section"
     if answer.rc in _TIMED_OUT:
         return "timed out on the host"
-    if answer.rc >= _ERROR:
+    if answer.rc >= floor:
         said = one_line(answer.errors) or one_line(answer.text, 120)
         return f"exit code {answer.rc}: {said}" if said else f"exit code {answer.rc}"
     return ""
@@ -39,7 +41,7 @@ class Reader:
     def text(self, key: str) -> str | None:
         """The section's text, or None, the reason noted."""
         answer = self.answers.get(key)
-        why = reason(answer)
+        why = reason(answer, floor=_ERROR if key in _LENIENT else 1)
         if why:
             self.unseen[key] = why
             return None

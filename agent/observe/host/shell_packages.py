@@ -68,7 +68,7 @@ _b dnf-age
 stat -c '%Y %n' $c/*/repodata/*primary.xml* $c/*/repodata/repomd.xml $c/*/*/*/repomd.xml 2>/dev/null
 _e dnf-age 0
 u='unshare -m'; [ "$_u" = 0 ] || u='unshare -rm'
-cat_=; [ "$m" = yum ] && cat_=cves || cat_=--with-cve
+v=--with-cve; [ "$m" = yum ] && v=cves
 x='mount --make-rprivate / && mount -t tmpfs none /var/log && mount -t tmpfs none /var/tmp || exit 9
 for d in /var/lib/dnf /var/lib/yum; do
   [ -d $d ] || continue
@@ -77,7 +77,7 @@ done
 '
 _d() { $T $u sh -c "$x exec $m -C -q $1"; }
 _b dnf-list; _d 'updateinfo list'; _e dnf-list $?
-_b dnf-cves; _d "updateinfo list $cat_"; _e dnf-cves $?
+_b dnf-cves; _d "updateinfo list $v"; _e dnf-cves $?
 _b dnf-check; _d check-update; r=$?; [ $r = 100 ] && r=0; _e dnf-check $r
 """
 """Advisories, their CVEs and what the mirror offers, out of what dnf or yum has cached (`-C`)."""

@@ -123,21 +123,6 @@ def modes(text: str) -> dict[str, str]:
     return table
 
 
-def service(text: str) -> dict[str, str]:
-    """Unit to `enabled active`; services without their suffix, sockets with it."""
-    files, _, units = text.partition("\n--\n")
-    table: dict[str, list[str]] = {}
-    for line in files.splitlines():
-        fields = line.split()
-        if len(fields) > 1:
-            table[fields[0].removesuffix(".service")] = [fields[1], "inactive"]
-    for line in units.splitlines():
-        fields = line.replace("●", " ").replace("*", " ", 1).split()
-        if len(fields) > 3 and fields[1] != "not-found":  # noqa: PLR2004 - unit, load, active, sub
-            table.setdefault(fields[0].removesuffix(".service"), ["transient", ""])[1] = fields[2]
-    return {name: " ".join(state) for name, state in table.items()}
-
-
 def _socket(local: str) -> tuple[str, int] | None:
     address, colon, port = local.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - the highest port

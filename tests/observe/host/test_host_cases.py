@@ -9,13 +9,20 @@ from typing import Any
 import pytest
 import yaml
 
-from agent.observe.host import auth, debian, kernel, policy, rpm, system
+from agent.observe.host import auth, debian, kernel, policy, rpm, system, units
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*/*.yaml"))
 
 
 def _files(text: str):
     return system.conf(text)[0]
+
+
+def _reboot(case):
+    base = system.pairs(case["base"])
+    packages = debian.packages(case.get("dpkg", "")) + rpm.packages(case.get("rpm", ""))
+    installed = kernel.kernels(packages, base)
+    return {"kernels": installed, "required": kernel.reboot(packages, base, installed)}
 
 
 READERS: dict[str, Any] = {
@@ -40,22 +47,15 @@ READERS: dict[str, Any] = {
     },
     "pam": lambda case: auth.pam(_files(case["given"])),
     "pwquality": lambda case: auth.pwquality(_files(case["given"])),
-    "reboot": lambda case: _reboot(case),
+    "reboot": _reboot,
     "rpm": lambda case: rpm.packages(case["given"]),
-    "service": lambda case: system.service(case["given"]),
+    "service": lambda case: units.service(case["given"]),
     "sshd": lambda case: auth.sshd(case["given"]),
     "stale": lambda case: system.stale(case["given"]),
     "sudoers": lambda case: auth.sudoers(_files(case["given"])),
     "sysctl": lambda case: system.sysctl(case["given"]),
     "time": lambda case: policy.time(case["given"], system.pairs(case["base"]), case["services"]),
 }
-
-
-def _reboot(case):
-    base = system.pairs(case["base"])
-    packages = debian.packages(case.get("dpkg", "")) + rpm.packages(case.get("rpm", ""))
-    installed = kernel.kernels(packages, base)
-    return {"kernels": installed, "required": kernel.reboot(packages, base, installed)}
 
 
 def plain(value: Any) -> Any:
