@@ -1,8 +1,10 @@
+from __future__ import annotations
+
 import threading
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -11,7 +13,9 @@ from agent.jobs.claims import claim, finish, renew
 from agent.model.errors import AgentError
 from agent.model.period import Period, PeriodStatus
 from agent.store.engine import Store
-from tests.jobs.conftest import Hand
+
+if TYPE_CHECKING:
+    from tests.jobs.conftest import Hand
 
 YEAR = (date(2026, 7, 1), date(2027, 6, 30))
 
