@@ -178,7 +178,8 @@ class Blobs:
     def _lock(self, how: int) -> int:
         try:
             if not (self.folder / "tmp").is_dir():
-                (self.folder / "tmp").mkdir(mode=0o700, parents=True, exist_ok=True)
+                for folder in (self.folder, self.folder / "tmp"):
+                    folder.mkdir(mode=0o700, exist_ok=True)
                 fsync_folder(self.folder.parent)
             handle = os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except OSError as error:

@@ -29,7 +29,8 @@ def canonical(*, seq: int, at: str, kind: str, run: str, blob: str, size: int) -
 
 def entry_hash(prev: str, line: str) -> str:
     """Hash of an entry, in hexadecimal."""
-    return hashlib.sha256(f"{prev}\n{line}\n".encode()).hexdigest()
+    # What was tampered with may hold bytes that are no text; they count like any other.
+    return hashlib.sha256(f"{prev}\n{line}\n".encode(errors="surrogateescape")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,9 @@ def _chain(connection: Connection, seen: _Seen) -> Iterator[Flaw]:
             if not expected < seq <= expected + 1_000_000:
                 return
             seen.hashes += [""] * (seq - expected)
+        if {type(row[name]) for name in ("at", "kind", "run", "blob", "prev", "hash")} != {str}:
+            yield Flaw(f"entry {seq}", "holds values of a wrong type: it was changed")
+            return
         if row["prev"] != prev:
             yield Flaw(f"entry {seq}", f"does not follow on entry {expected - 1}: inserted, reordered or changed")
         if entry_hash(row["prev"], line_of(row)) != row["hash"]:
@@ -110,7 +113,10 @@ class _Signed:
     def take(self, row: RowMapping) -> Iterator[Flaw]:
         self.number += 1
         place = f"checkpoint {row['id']}"
-        data = row["text"].encode(errors="surrogatepass")
+        if not isinstance(row["text"], str):
+            yield Flaw(place, "holds values of a wrong type: it was changed")
+            return
+        data = row["text"].encode(errors="surrogateescape")
         good = True
         for name, ok, signature in (
             ("Ed25519", self.public.ed25519_ok, row["ed25519"]),
@@ -119,7 +125,7 @@ class _Signed:
             if not signature:
                 good = False
                 yield Flaw(place, f"the {name} signature is missing")
-            elif not ok(bytes(signature), data):
+            elif not isinstance(signature, bytes) or not ok(signature, data):
                 good = False
                 yield Flaw(place, f"the {name} signature is not good: changed, or signed with a foreign key")
         try:
@@ -127,6 +133,8 @@ class _Signed:
         except ValueError as error:
             yield Flaw(place, str(error))
             return
+        if row["id"] != self.number:
+            yield Flaw(f"checkpoint {self.number}", f"is missing; in its place comes checkpoint {row['id']}")
         problems = list(self._problems(row, this))
         yield from (Flaw(place, problem) for problem in problems)
         self.last, self.number = this, row["id"]
@@ -136,8 +144,6 @@ class _Signed:
     def _problems(self, row: RowMapping, this: Checkpoint) -> Iterator[str]:
         if (row["id"], row["seq"]) != (this.id, this.seq):
             yield "its row differs from what was signed"
-        if row["id"] != self.number:
-            yield f"checkpoint {self.number} is missing before it"
         if this.previous != (self.last.hash if self.last else GENESIS):
             yield "does not follow on the checkpoint before it"
         if this.seq > self.seen.entries:
@@ -185,16 +191,21 @@ def _anchored(before: list[tuple[int, str, str] | Flaw], seen: _Seen) -> Iterato
 
 
 def _blobs(connection: Connection, blobs: Blobs, seen: _Seen) -> Iterator[Flaw]:
-    rows = {row["id"]: row_of(dict(row)) for row in connection.execute(select(blob)).mappings()}
+    rows: dict[str, BlobRow] = {}
+    for row in connection.execute(select(blob)).mappings():
+        try:
+            rows[row["id"]] = row_of(dict(row))
+        except TypeError:
+            yield Flaw(f"blob {row['id']}", "holds values of a wrong type: it was changed")
     for name in rows.keys() - seen.uses.keys():
         yield Flaw(f"blob {name}", "belongs to no entry")
     tags = {row.dedup for row in rows.values()}
     for name, uses in seen.uses.items():
-        row = rows.get(name)
-        if row is None:
+        of_blob = rows.get(name)
+        if of_blob is None:
             yield Flaw(f"blob {name}", f"of entry {uses[0][0]}: its key and salt are missing")
             continue
-        for problem in _blob(blobs, row, uses, tags):
+        for problem in _blob(blobs, of_blob, uses, tags):
             yield Flaw(f"blob {name}", f"of entry {uses[0][0]}: {problem}")
 
 

@@ -146,6 +146,8 @@ def _open_sqlite(state: Path, file: Path) -> Store:
     def _connected(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
         # pysqlite would begin by itself, deferred, and too late for BEGIN IMMEDIATE.
         connection.isolation_level = None
+        # Text that was tampered with must reach verification, which names its place, not fail the whole query.
+        connection.text_factory = _text
         cursor = connection.cursor()
         for pragma in ("foreign_keys=ON", "synchronous=FULL", "secure_delete=ON", "trusted_schema=OFF"):
             cursor.execute(f"PRAGMA {pragma}")
@@ -160,6 +162,10 @@ def _open_sqlite(state: Path, file: Path) -> Store:
     store = Store(engine, str(file))
     migrate(store, state)
     return store
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
 
 
 def _open_postgresql(state: Path, url: str) -> Store:
