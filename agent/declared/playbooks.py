@@ -33,6 +33,7 @@ _MODE = re.compile(r"[0-7]{3,4}( [a-z_][a-z0-9_-]*)?")
 _SELECT = re.compile(r"\s*(select|show|with)\b", re.IGNORECASE)
 
 Word = Annotated[StrictStr, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+Feature = Annotated[StrictStr, Field(pattern=r"^!?[a-z][a-z0-9_-]*$")]
 Line = Annotated[StrictStr, Field(min_length=1, pattern=r"^[^\n]+$")]
 
 
@@ -141,7 +142,7 @@ class AppliesEntry(_Entry):
 
     family: tuple[Word, ...] = ()
     version: StrictStr = ""
-    when: tuple[Annotated[StrictStr, Field(pattern=r"^!?[a-z][a-z0-9_-]*$")], ...] = ()
+    when: tuple[Feature, ...] = ()
 
     @model_validator(mode="after")
     def _compared(self) -> AppliesEntry:
@@ -208,8 +209,7 @@ def shipped_playbooks() -> Path:
 def load_playbooks(folders: Sequence[Path]) -> tuple[Control, ...]:
     """Read the controls of all folders' `*.yaml`, by file name, then in the file's order.
 
-    A file of a later folder replaces the file of the same name of an earlier one; a folder that is not there
-    counts as empty.
+    A later folder's file replaces an earlier one's of the same name; a folder that is not there counts as empty.
 
     Raises:
         DeclaredError: a file is wrong, an id stands twice, or no folder holds a playbook.
@@ -233,8 +233,7 @@ def load_playbooks(folders: Sequence[Path]) -> tuple[Control, ...]:
 
 def _clashes(document: Document, book: PlaybookFile, earlier: dict[str, Control]) -> list[Problem]:
     """Problems that only the whole file, or several, can show."""
-    seen = {control.id: control.source for control in earlier.values()}
-    problems = []
+    seen, problems = {control.id: control.source for control in earlier.values()}, []
     for index, entry in enumerate(book.controls):
         loc = ("controls", index)
         if entry.id in seen:

@@ -58,8 +58,9 @@ def _verdict(subject: Subject, control: Control) -> Verdict:
             if result.outcome is not Outcome.ERROR:
                 actual = "未设置"
         else:
-            actual = _shown(value)
             result = expects.compare(control.expect, value)
+            bad = result.outcome in {Outcome.FAIL, Outcome.MANUAL}
+            actual = _shown(expects.culprits(control.expect, value) if bad else value)
             if (
                 result.outcome is Outcome.PASS
                 and control.read.kind == "table"

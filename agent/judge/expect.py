@@ -118,7 +118,8 @@ def _fold(results: list[Result], order: tuple[Outcome, ...]) -> Result:
     for outcome in order:
         reasons = [each.reason for each in results if each.outcome is outcome]
         if reasons:
-            return Result(outcome, "；".join(dict.fromkeys(filter(None, reasons))))
+            pieces = dict.fromkeys(piece for reason in reasons for piece in reason.split("；") if piece)
+            return Result(outcome, "；".join(pieces))
     return _error("没有可比较的内容")
 
 
@@ -148,6 +149,23 @@ def compare(expect: Expect, value: Value) -> Result:
     text = lines(value)
     judge = _ON_TEXT.get(expect.op)
     return judge(expect, text) if judge else _error(f"未知的比较方式 {expect.op}")
+
+
+def culprits(expect: Expect, value: Value) -> Value:
+    """Narrow a value that did not pass to what is wrong in it: keys of a `kv`, lines of a `not_regex`."""
+    if expect.op == "kv":
+        table = pairs(value) if isinstance(value, str) else value
+        wrong = {
+            key: table[key]
+            for key, sub in expect.keys.items()
+            if key in table and compare(sub, table[key]).outcome is not Outcome.PASS
+        }
+        return wrong or value
+    if expect.op == "not_regex":
+        return "\n".join(line for line in lines(value).splitlines() if re.search(expect.value, line)) or value
+    narrowing = [sub for sub in expect.every if sub.op in {"kv", "not_regex"}]
+    failed = [sub for sub in narrowing if compare(sub, value).outcome is Outcome.FAIL]
+    return culprits(failed[0], value) if len(failed) == 1 else value
 
 
 _WORDS = {

@@ -129,6 +129,21 @@ def test_a_value_too_long_is_an_error():
     assert said(Expect("nonempty"), Reading("x" * (LIMIT + 1))).outcome is Outcome.ERROR
 
 
+@pytest.mark.parametrize(
+    ("expect", "text", "actual"),
+    [
+        (Expect("kv", keys={"a": Expect("eq", "1"), "b": Expect("eq", "2")}), "a=1\nb=3", "b = 3"),
+        (Expect("kv", keys={"a": Expect("eq", "1"), "b": Expect("eq", "2", absent="fail")}), "a=1", "a=1"),
+        (Expect("not_regex", "^bad"), "good\nbad one\nfine", "bad one"),
+        (Expect("any", every=(Expect("not_regex", "^bad"), Expect("manual"))), "good\nbad one", "bad one"),
+        (Expect("any", every=(Expect("ge", 9), Expect("eq", "x"))), "1", "1"),
+        (Expect("not_regex", "^bad"), "good\nfine", "good；fine"),
+    ],
+)
+def test_what_is_wrong_is_shown_alone(expect, text, actual):
+    assert said(expect, Reading(text)).actual == actual
+
+
 def test_exit_code_one_with_nothing_is_an_answer():
     assert said(Expect("empty"), Reading("", 1)).outcome is Outcome.PASS
 
