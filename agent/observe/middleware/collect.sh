@@ -159,6 +159,7 @@ nginx_one() {
 
 # The ExecStart of the systemd unit in which process $1 runs, on one line.
 unit_command() {
+  set +f
   unit=
   while IFS= read -r line; do
     case $line in */*.service) unit=${line##*/} ;; esac
