@@ -1,8 +1,7 @@
 """Playbooks: the controls that people wrote, read and checked (docs/controls.md).
 
-A file of a later folder replaces the file of the same name of an earlier one: a
-workspace's own playbooks/ override what is shipped. Unknown keys, duplicate ids and
-values that an operator cannot compare with are refused, with file, line and field.
+A workspace's own playbooks/ override what is shipped, by file name. Unknown keys, duplicate
+ids and values that an operator cannot compare with are refused, with file, line and field.
 """
 
 from __future__ import annotations
