@@ -9,6 +9,7 @@ started. Secrets are masked here, before they leave the host.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import PurePath
 from shlex import quote
 
 from agent.observe.frames import Section
@@ -173,7 +174,8 @@ u=; for d in usr/local/lib usr/lib lib; do
 done
 [ -d "$r" ] || r=
 find "$e" $r $u "$@" -maxdepth 1 \( -name '*.service' -o -name '*.socket' \) -printf '%y\t%p\t%l\n' || exit 3
-find "$e" $r "$@" -mindepth 2 -maxdepth 2 -type l \( -name '*.service' -o -name '*.socket' \) -printf 'w\t%p\t%l\n' || exit 3
+find "$e" $r "$@" -mindepth 2 -maxdepth 2 -type l \( -name '*.service' -o -name '*.socket' \) \
+  -printf 'w\t%p\t%l\n' || exit 3
 set --; for d in "$e" $r $u; do set -- "$@" "$d"/*.service "$d"/*.socket; done
 grep -HsE '^(WantedBy|RequiredBy|UpheldBy|Alias|Also|DefaultInstance)[ \t]*=.' "$@"
 echo '--'
@@ -194,7 +196,7 @@ m=$(awk '$3 ~ /^(ext[234]|xfs|btrfs|f2fs|jfs|reiserfs|zfs|overlay|rootfs)$/ && $
 [ "$_u" = 0 ] || { echo 'needs root to look into every folder' >&2; exit 3; }
 set -f
 n=; command -v nice >/dev/null 2>&1 && n='nice -n 19'
-$n $T find ${m:-/} -xdev \( -path /proc -o -path /sys -o -path /var/lib/docker -o -path /var/lib/containers \
+$n $T find ${m:-$R/} -xdev \( -path /proc -o -path /sys -o -path /var/lib/docker -o -path /var/lib/containers \
   -o -path /var/lib/machines \) -prune -o -type f \( -perm -4000 -o -perm -2000 \) \
   -exec stat -c '%a %U %G %n' {} +
 """
@@ -259,7 +261,13 @@ _SYSCTL_DIRS = (
 
 def sysctl(keys: Iterable[str]) -> str:
     """Kernel settings, with those that controls name besides; keys that are secret are left out."""
-    named = (f'"$R"/proc/sys/{quote(key.replace(".", "/"))}' for key in sorted(set(keys)) if key)
+    paths_of = (key.replace(".", "/") for key in sorted(set(keys)) if key)
+    # a file that is named twice would answer twice
+    named = (
+        f'"$R"/proc/sys/{quote(path)}'
+        for path in paths_of
+        if not any(PurePath("/" + path).match("/" + one) for one in _SYSCTL_DIRS)
+    )
     paths = " ".join([*(f'"$R"/proc/sys/{folder}' for folder in _SYSCTL_DIRS), *named])
     return (
         f"cd / && $T grep -s '' {paths} /dev/null | "

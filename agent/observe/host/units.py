@@ -69,4 +69,7 @@ def service(text: str) -> dict[str, str]:
         if len(fields) > 3 and fields[1] != "not-found":  # noqa: PLR2004 - unit, load, active, sub
             state = enabled.get(fields[0]) or table.get(_template(fields[0]), ["transient"])[0]
             table.setdefault(fields[0], [state, ""])[1] = fields[2]
+    for name, (_, link) in files.items():
+        if table[name][0] == "alias" and _name(link) in table:
+            table[name][1] = table[_name(link)][1]
     return {name.removesuffix(".service"): " ".join(state) for name, state in table.items()}
