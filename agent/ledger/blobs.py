@@ -126,10 +126,10 @@ class Blobs:
         if row.destroyed_at:
             raise IntegrityError("is marked as destroyed", where=where)
         sealed = self._read(row.id, where)
+        suite = named(row.algorithm)
         header, _, body = sealed.partition(b"\n")
         if header != f"{MAGIC} {row.algorithm} zstd".encode():
-            raise IntegrityError(f"the header is not that of {row.algorithm[:20]!r}", where=where)
-        suite = named(row.algorithm)
+            raise IntegrityError(f"the header is not that of {row.algorithm!r}", where=where)
         try:
             key = suite.unseal(self._key(suite, "wrap"), row.wrapped_key, f"key {row.id}".encode())
             data = _inflate(suite.unseal(key, body, header + b"\n" + row.id.encode()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from agent.ledger.chain import GENESIS, Checkpoint, entry_hash, parse_checkpoint
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from agent.ledger.anchor import Anchor
     from agent.ledger.keys import PublicKeys
 
+_CONTENT = re.compile(r"([1-9][0-9]{0,18}) ([0-9a-f]{64}) (\S+) ([0-9a-f]{64})")
 _FIELDS = {"at": str, "blob": str, "kind": str, "run": str, "seq": int, "size": int}
 
 
@@ -67,7 +69,7 @@ def _time(text: object) -> Any:  # noqa: ANN401 - a time or None
 
 def _sums(folder: Path, listed: bytes) -> Iterator[Flaw]:
     named_files = set()
-    for number, line in enumerate(listed.decode(errors="replace").splitlines(), 1):
+    for number, line in enumerate(_lines(listed), 1):
         expected, _, name = line.partition("  ")
         named_files.add(name)
         if not name or name.startswith("/") or ".." in name.split("/"):
@@ -79,6 +81,11 @@ def _sums(folder: Path, listed: bytes) -> Iterator[Flaw]:
     for name in (*CORE, "verify.sh"):
         if name not in named_files:
             yield Flaw("SHA256SUMS", f"does not list {name}")
+
+
+def _lines(text: bytes) -> list[str]:
+    """Lines as a shell reads them; Python's splitlines knows further ends of lines."""
+    return text.decode(errors="replace").removesuffix("\n").split("\n")
 
 
 def _signatures(data: Mapping[str, bytes], public: PublicKeys) -> Iterator[Flaw]:
@@ -157,12 +164,12 @@ def _contents(folder: Path, lines: list[dict[str, Any]]) -> Iterator[Flaw]:
     if there and not index.is_file():
         yield Flaw("contents.txt", "is missing")
     named_files = set()
-    listed = index.read_text(errors="replace").splitlines() if index.is_file() else []
-    for number, line in enumerate(listed, 1):
-        seq, blob, algorithm, salt = (line.split(" ") + [""] * 4)[:4]
-        if not seq.isascii() or not seq.isdigit() or not 0 < int(seq) <= len(lines):
+    for number, line in enumerate(_lines(index.read_bytes()) if index.is_file() else [], 1):
+        match = _CONTENT.fullmatch(line)
+        if match is None or not 0 < int(match[1]) <= len(lines):
             yield Flaw(f"contents.txt:{number}", "names no entry")
             continue
+        seq, blob, algorithm, salt = match.groups()
         if lines[int(seq) - 1].get("blob") != blob:
             yield Flaw(f"contents.txt:{number}", f"is not what entry {seq} names")
         pair = [folder / "content" / f"{seq}.{kind}" for kind in ("head", "data")]

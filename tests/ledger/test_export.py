@@ -171,18 +171,21 @@ def test_any_byte_flipped_in_any_file(exported, share):
     flips = [(file, at) for file in files for at in range(file.stat().st_size)]
     for file, at in rng.sample(flips, int(len(flips) * share)):
         whole = file.read_bytes()
-        file.write_bytes(whole[:at] + bytes([whole[at] ^ (1 << rng.randrange(8))]) + whole[at + 1 :])
+        changed = whole[:at] + bytes([whole[at] ^ (1 << rng.randrange(8))]) + whole[at + 1 :]
+        file.write_bytes(changed)
         name = str(file.relative_to(exported.folder))
         if name == "SHA256SUMS":
             # The list itself is not signed. What it lists is; a flip in a name or a hash makes it disagree.
-            assert sh(exported.folder, "-k", exported.fingerprint)[0] == 1, at
+            # (A hexadecimal digit in upper case says the same.)
+            same = changed.lower() == whole.lower()
+            assert sh(exported.folder, "-k", exported.fingerprint)[0] == (0 if same else 1), at
         else:
             exported.fails(name)
         file.write_bytes(whole)
     assert exported.python().ok
 
 
-@pytest.mark.parametrize("share", [0.05, pytest.param(1.0, marks=pytest.mark.campaign)])
+@pytest.mark.parametrize("share", [0.02, pytest.param(1.0, marks=pytest.mark.campaign)])
 def test_any_byte_flipped_and_the_sums_made_to_fit(exported, share):
     rng = random.Random(SEED)
     files = [
