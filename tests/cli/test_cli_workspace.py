@@ -16,14 +16,14 @@ from agent.declared import opslocation
 HERE = ("10.66.0.9",)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the machine an address that the tests know, whatever it runs on."""
     monkeypatch.setattr(opslocation, "local_addresses", lambda: HERE)
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, here: None) -> Path:
+def workspace(tmp_path: Path) -> Path:
     root = tmp_path / "ws"
     assert main(["init", str(root), "--approver-key", str(tmp_path / "approver.pem")]) == 0
     return root
@@ -58,7 +58,7 @@ def test_init_keeps_the_private_key_out(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_without_an_ops_location_ping_refuses_and_names_the_command(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], here: None
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root, key = str(tmp_path / "ws"), str(tmp_path / "approver.pem")
     assert main(["init", root]) == 0

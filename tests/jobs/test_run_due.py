@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from agent.jobs import Policy, Row, mark_done, overview, plan, retry, run_due, slots
-from agent.jobs.claims import claim, finish, renew
+from agent.jobs.claims import claim, fail, finish, renew
 from agent.model.errors import AgentError
 from agent.model.period import Period, PeriodStatus
 from agent.store.engine import Store
@@ -180,6 +180,35 @@ def test_who_lost_the_lease_can_write_nothing(store: Store, calendar: tuple[Peri
     assert not finish(store, second, hand(), "twice")
     (done,) = slots(store)
     assert (done.state, done.result, done.attempt) == ("done", "in time", 2)
+
+
+def test_an_older_attempt_of_the_same_process_is_fenced_off(
+    store: Store, calendar: tuple[Period, ...], hand: Hand
+) -> None:
+    hand.go(hours=1)
+    first = claim(store, plan(calendar), hand(), "one", Policy())
+    hand.go(minutes=11)
+    second = claim(store, plan(calendar), hand(), "one", Policy())
+    assert first is not None
+    assert second is not None
+    assert not finish(store, first, hand(), "late")
+    assert fail(store, first, hand(), "late", Policy()) == "lost"
+    assert finish(store, second, hand(), "in time")
+
+
+def test_a_retry_by_hand_does_not_let_an_old_attempt_back_in(
+    store: Store, calendar: tuple[Period, ...], hand: Hand
+) -> None:
+    hand.go(hours=1)
+    first = claim(store, plan(calendar), hand(), "one", Policy())
+    assert first is not None
+    assert fail(store, first, hand(), "broken", Policy(attempts=1)) == "failed"
+    retry(store, first.planned)
+    second = claim(store, plan(calendar), hand(), "two", Policy())
+    assert second is not None
+    assert second.attempt == first.attempt
+    assert not finish(store, first, hand(), "late")
+    assert finish(store, second, hand(), "in time")
 
 
 def test_a_job_that_kills_its_process_each_time_is_given_up(
