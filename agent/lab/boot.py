@@ -10,7 +10,7 @@ from pathlib import Path
 
 from agent.lab.cache import Cache, inside, overlay_options
 from agent.lab.machines import BRIDGE, GATEWAY, INNER_LEG, INNER_NETWORK, MIRROR_PORT, NETWORK, Machine
-from agent.lab.record import Record, Thing, pid_of
+from agent.lab.record import Record, Thing, leader_of, pid_of
 from agent.lab.run import run, write
 from agent.model.errors import ToolError
 
@@ -170,6 +170,19 @@ def spawn_tarpit(record: Record, machine: Machine) -> None:
     )  # fmt: skip
 
 
+def enter(record: Record, machine: Machine, *command: str, stdin: str = "") -> str:
+    """Run a program as root in a running machine; secrets go through its standard input.
+
+    Raises:
+        ToolError: the machine is not running, or the program failed.
+    """
+    nspawn = pid_of(record.folder / "pids" / machine.name, f"--machine={machine.netns}")
+    leader = leader_of(nspawn) if nspawn else None
+    if leader is None:
+        raise ToolError("its container is gone", where=machine.name, remedy=f"see state/lab/log/{machine.name}.log")
+    return run("nsenter", "-t", str(leader), "-m", "-u", "-i", "-n", "-p", "--", *command, stdin=stdin)
+
+
 def alive(record: Record, machine: Machine) -> bool:
     """Whether the machine's process runs (for an empty one: whether its namespace is there)."""
     if machine.kind == "empty":
@@ -211,10 +224,12 @@ def remove_lock_files(record: Record) -> None:
 
 
 def make_lists(record: Record, cache: Cache) -> Path:
-    """Fetch the mirror's package lists as of now, once for all hosts, into a layer that lies over their roots."""
-    lists = record.folder / "run" / "lists"
+    """Fetch the mirror's package lists as of now, once for all hosts, into a layer that lies over their roots.
+
+    Each round has a folder of its own: those of hosts that are up already stay as they are.
+    """
+    lists = record.folder / "run" / f"lists-{time.time_ns()}"
     record.add(Thing("", "folder", str(lists)))
-    shutil.rmtree(lists, ignore_errors=True)
     node = cache.path("base", cache.base_key)
     sources = f"deb [trusted=yes] http://{GATEWAY}:{MIRROR_PORT}/debian-security oldstable-security main\n"
     with cache.scratch("fresh-lists") as scratch, cache.mounted(scratch, [node]) as root:

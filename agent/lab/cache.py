@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -23,6 +24,8 @@ from agent.lab.sources import Sources, machine_sources
 from agent.model.errors import ToolError
 
 SUITE = "bookworm"
+TIED = ("setpriv", "--pdeathsig", "KILL")
+"""Ends a build when the process that wanted it is killed."""
 Echo = Callable[[str], object]
 
 
@@ -104,29 +107,46 @@ class Cache:
     # --- building ---------------------------------------------------------------
 
     def ensure_layers(self) -> None:
-        """Build the base and the service layers that are missing."""
+        """Build the base and the service layers that are missing, two at a time."""
         base = self.path("base", self.base_key)
         if not base.exists():
             self.echo("building the base root file system ...")
             self._bootstrap(base)
-        for layer, packages in LAYERS.items():
-            target = self.path(layer, self.layer_key(layer))
-            if not target.exists():
-                self.echo(f"building layer {layer} ...")
-                script = (
-                    "set -eu; export DEBIAN_FRONTEND=noninteractive\n"
-                    f"apt-get -qq -o Dir::Cache::archives=/run/agentlab/archives install -y {' '.join(packages)}\n"
-                )
-                sources = self.sources()
-                self.build(target, [base], script, binds=sources.binds, env={"APT_CONFIG": sources.inside_main})
+        absent = [layer for layer in LAYERS if not self.path(layer, self.layer_key(layer)).exists()]
+        if absent:
+            self.sources()
+            with ThreadPoolExecutor(2) as pool:
+                list(pool.map(self._install, absent))
 
-    def ensure_host(self, machine: Machine) -> None:
-        """Plant a host's weaknesses and twins if that is not done yet; needs the mirror to be served."""
+    def _install(self, layer: str) -> None:
+        """A service layer."""
+        self.echo(f"building layer {layer} ...")
+        self.install(self.path(layer, self.layer_key(layer)), LAYERS[layer])
+
+    def install(self, target: Path, packages: Sequence[str]) -> None:
+        """A layer over the base with these packages, as Debian installs them."""
+        sources = self.sources()
+        archives = sources.folder / f"archives-{target.name}" / "partial"
+        archives.mkdir(parents=True, exist_ok=True)
+        script = (
+            "export DEBIAN_FRONTEND=noninteractive\n"
+            f"apt-get -qq -y -o Dir::Cache::archives=/run/agentlab/{archives.parent.name} install {' '.join(packages)}"
+        )
+        base = self.path("base", self.base_key)
+        self.build(target, [base], script, binds=sources.binds, env={"APT_CONFIG": sources.inside_main})
+
+    def ensure_hosts(self, machines: Sequence[Machine]) -> None:
+        """Plant the hosts that are not planted yet, two at a time; needs the mirror to be served."""
+        absent = [machine for machine in machines if not self.lowers(machine)[0].exists()]
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(self._plant, absent))
+
+    def _plant(self, machine: Machine) -> None:
+        """A host: what common.sh and its own script do to its layer."""
+        self.echo(f"planting {machine.name} ...")
         target, *below = self.lowers(machine)
-        if not target.exists():
-            self.echo(f"planting {machine.name} ...")
-            script = recipe("common.sh") + "\n" + recipe(f"{machine.plant}.sh")
-            self.build(target, below, script, env={"NAME": machine.name, "MIRROR": f"http://{GATEWAY}:{MIRROR_PORT}"})
+        script = recipe("common.sh") + "\n" + recipe(f"{machine.plant}.sh")
+        self.build(target, below, script, env={"NAME": machine.name, "MIRROR": f"http://{GATEWAY}:{MIRROR_PORT}"})
 
     def build(
         self,
@@ -165,7 +185,7 @@ class Cache:
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            self.record.clear_below(folder)
 
     @contextmanager
     def mounted(self, scratch: Path, lowers: list[Path]) -> Iterator[Path]:
@@ -189,7 +209,7 @@ class Cache:
         with self.scratch("bootstrap") as scratch:
             root = scratch / "base"
             run(
-                "mmdebstrap", "--variant=minbase", "--mode=root", f"--include={','.join(BASE_PACKAGES)}",
+                *TIED, "mmdebstrap", "--variant=minbase", "--mode=root", f"--include={','.join(BASE_PACKAGES)}",
                 f"--aptopt={sources.folder / 'acquire.conf'}", SUITE, str(root), str(sources.folder / "main.list"),
             )  # fmt: skip
             inside(root, recipe("base.sh"))
@@ -205,30 +225,35 @@ class Cache:
                 )
         return self._sources
 
-    def tidy(self) -> None:
-        """Remove layers and mirrors of earlier recipes that no mount uses."""
+    def drop_build(self) -> None:
+        """Remove what was downloaded for a build."""
+        shutil.rmtree(self.folder / "build", ignore_errors=True)
+        self._sources = None
+
+    def tidy(self, machines: Sequence[Machine]) -> None:
+        """Remove layers, mirrors and planted hosts of earlier recipes that no mount uses."""
         mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace")
-        current = {self.path("base", self.base_key), self.mirror}
+        current = {self.mirror, *(folder for machine in machines for folder in self.lowers(machine))}
         current |= {self.path(layer, self.layer_key(layer)) for layer in LAYERS}
         stems = {path.name.rsplit("-", 1)[0] for path in current}
         for folder in (*self.layers.iterdir(), *self.folder.glob("mirror-*")):
-            stem = folder.name.rsplit("-", 1)[0]
-            if stem in stems and folder not in current and str(folder) not in mounts:
-                shutil.rmtree(folder, ignore_errors=True)
-
-    def tidy_host(self, machine: Machine) -> None:
-        """The same for one planted host."""
-        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace")
-        current = self.lowers(machine)[0]
-        for folder in self.layers.glob(f"host-{machine.name}-*"):
-            if folder != current and str(folder) not in mounts:
+            if folder.name.rsplit("-", 1)[0] in stems and folder not in current and str(folder) not in mounts:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
 def inside(root: Path, script: str, *, binds: Sequence[str] = (), env: dict[str, str] | None = None) -> str:
     """Run a POSIX sh script as root in a root file system, with this machine's network; leaves no mount."""
-    command = ["systemd-nspawn", "-q", "--register=no", "--keep-unit", "--as-pid2", "--pipe", "--resolv-conf=off"]
-    command += ["--timezone=off", "-D", str(root), f"--machine=agentlab-build-{os.getpid()}"]
+    command = [
+        *TIED,
+        "systemd-nspawn",
+        "-q",
+        "--register=no",
+        "--keep-unit",
+        "--as-pid2",
+        "--pipe",
+        "--resolv-conf=off",
+    ]
+    command += ["--timezone=off", "-D", str(root), f"--machine=agentlab-build-{root.parent.name}"[:74]]
     command += [f"--bind{bind}" for bind in binds]
     command += [f"--setenv={name}={value}" for name, value in (env or {}).items()]
     try:

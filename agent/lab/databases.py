@@ -8,19 +8,21 @@ another random one, @VALID@ a date within 30 days.
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+from agent.lab.boot import enter
 from agent.lab.cache import recipe
-from agent.lab.identity import password
+from agent.lab.identity import password, remember
 from agent.lab.machines import Machine
-from agent.lab.record import Record, leader_of, pid_of
-from agent.lab.run import run
+from agent.lab.record import Record
 from agent.model.errors import ToolError
 
 NAMES = {"db-01": "maria-01", "db-02": "pg-net", "db-03": "pg-local", "db-04": "maria-twin"}
 """Host -> the inventory's name of the database on it."""
 TWIN = "maria-twin"
+
+PATIENCE = 30.0
+"""Seconds for a server that listens to answer its first query."""
 
 CLIENTS = {
     "mariadb": ("mariadb", "--batch"),
@@ -28,35 +30,34 @@ CLIENTS = {
 }
 
 
-def ready(record: Record, machines: list[Machine]) -> dict[str, dict[str, str]]:
-    """Fill the databases among these machines; returns name -> {password: ...}."""
-    mine = [machine for machine in machines if machine.name in NAMES]
-    with ThreadPoolExecutor(4) as pool:
-        made = pool.map(lambda machine: _fill(record, machine), mine)
-        return {NAMES[machine.name]: {"password": secret} for machine, secret in zip(mine, made, strict=True)}
+def filled(record: Record, machine: Machine) -> bool:
+    """Whether this machine needs no filling, or had it."""
+    return machine.name not in NAMES or (record.folder / "run" / machine.name / "filled").exists()
 
 
-def _fill(record: Record, machine: Machine) -> str:
+def fill(record: Record, machine: Machine) -> None:
+    """Make the accounts and plant what is wrong (or right) in a database that has just started.
+
+    Raises:
+        ToolError: its server does not answer, or a statement failed.
+    """
     secret = password(32)
+    remember(record.folder, "databases", NAMES[machine.name], {"password": secret})
     valid = (datetime.now(UTC) + timedelta(days=20)).strftime("%Y-%m-%d")
     script = recipe(f"{machine.plant}.sql")
     script = script.replace("@SECRET@", secret).replace("@OTHER@", password(32)).replace("@VALID@", valid)
-    nspawn = pid_of(record.folder / "pids" / machine.name, f"--machine={machine.netns}")
-    leader = leader_of(nspawn) if nspawn else None
-    if leader is None:
-        raise ToolError("its container is gone", where=machine.name, remedy=f"see state/lab/log/{machine.name}.log")
-    enter = ("nsenter", "-t", str(leader), "-m", "-u", "-i", "-n", "-p", "--", *CLIENTS[machine.layer])
-    end = time.monotonic() + 30
+    client = CLIENTS[machine.layer]
+    end = time.monotonic() + PATIENCE
     while True:
         try:
-            run(*enter, stdin="SELECT 1;\n")
+            enter(record, machine, *client, stdin="SELECT 1;\n")
             break
         except ToolError:
             if time.monotonic() > end:
                 raise
             time.sleep(0.3)
     try:
-        run(*enter, stdin=script)
+        enter(record, machine, *client, stdin=script)
     except ToolError as error:  # a client quotes the statement that failed
         raise ToolError(error.message.replace(secret, "***"), where=f"plant/{machine.plant}.sql") from None
-    return secret
+    (record.folder / "run" / machine.name / "filled").touch()

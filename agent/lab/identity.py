@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import string
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,9 @@ from agent.lab.run import run, write
 
 KEY_TYPES = (("ed25519", ()), ("ecdsa", ()), ("rsa", ("-b", "2048")))
 """Host keys as Debian makes them; RSA a little shorter, for speed."""
+
+
+_REMEMBERING = threading.Lock()
 
 
 def password(length: int = 24) -> str:
@@ -47,8 +52,8 @@ def host_keys(folder: Path, name: str) -> dict[str, Path]:
     return keys
 
 
-def personalise(folder: Path, machine: Machine, root: Path) -> dict[str, str]:
-    """Put keys and passwords into a mounted root; returns the passwords by account."""
+def personalise(folder: Path, machine: Machine, root: Path) -> None:
+    """Put keys and passwords into a mounted root."""
     for path in host_keys(folder, machine.name).values():
         target = root / "etc/ssh" / path.name
         # what is planted as a key readable by all keeps its mode
@@ -67,14 +72,32 @@ def personalise(folder: Path, machine: Machine, root: Path) -> dict[str, str]:
         status = file.stat()
         text = file.read_text(encoding="utf-8").replace("@SECRET@", password())
         write(file, text, mode=status.st_mode & 0o777, owner=(status.st_uid, status.st_gid))
+    if "ops" in made:
+        remember(folder, "hosts", machine.name, {"login": made["ops"], "sudo": made["ops"]})
+
+
+def secrets_of(folder: Path) -> dict[str, dict[str, dict[str, str]]]:
+    """What the lab that is up was given: {hosts: {NAME: {login, sudo}}, databases: {NAME: {password}}}."""
+    path = folder / "keys" / "made.json"
+    if not path.exists():
+        return {"hosts": {}, "databases": {}}
+    made: dict[str, dict[str, dict[str, str]]] = json.loads(path.read_text(encoding="utf-8"))
     return made
+
+
+def remember(folder: Path, kind: str, name: str, entry: dict[str, str]) -> None:
+    """Keep a secret (mode 0600) before it is set, so that the credentials file can be written again at any time."""
+    with _REMEMBERING:
+        made = secrets_of(folder)
+        made[kind][name] = entry
+        write(folder / "keys" / "made.json", json.dumps(made), mode=0o600)
 
 
 def pins(folder: Path, machines: tuple[Machine, ...], *, strangers: tuple[str, ...] = ()) -> str:
     """known_hosts lines; of `strangers` a key that is not theirs."""
     lines = []
     for machine in machines:
-        if machine.kind != "container":
+        if machine.kind not in ("container", "vm"):
             continue
         name = f"{machine.name}.former" if machine.name in strangers else machine.name
         for path in host_keys(folder, name).values():

@@ -114,7 +114,9 @@ TROUBLE: tuple[Machine, ...] = (
 )
 """Besides the 23, in a workspace of their own: state/lab/trouble."""
 
-VM_NAME, VM_ADDRESS = "vm-01", "10.66.0.81"
+VM = Machine("vm-01", "10.66.0.81", kind="vm")
+"""A real virtual machine, in a workspace of its own: state/lab/vm."""
+VM_PACKAGES = ("linux-image-cloud-amd64", "initramfs-tools", "auditd", "udev")
 
 
 def wanted(*, trouble: bool) -> tuple[Machine, ...]:

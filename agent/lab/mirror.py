@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 from agent.lab.cache import Cache, inside
-from agent.lab.machines import LAYERS
+from agent.lab.machines import LAYERS, VM_PACKAGES
 from agent.lab.rpmrepo import build_repositories
 from agent.lab.run import run, write
 from agent.model.errors import ToolError
@@ -39,6 +39,7 @@ def ensure_mirror(cache: Cache) -> Path:
         build_repositories(folder, scratch)
         run("chmod", "-R", "a+rX", str(folder))
         folder.replace(cache.mirror)
+    cache.drop_build()
     return cache.mirror
 
 
@@ -49,9 +50,12 @@ def _download_pending(cache: Cache) -> list[Path]:
     shutil.rmtree(pending, ignore_errors=True)
     (pending / "partial").mkdir(parents=True)
     base = cache.path("base", cache.base_key)
-    script = "apt-get -qq -y --download-only -o Dir::Cache::archives=/run/agentlab/pending -o Debug::NoLocking=1 dist-upgrade"
+    download = "apt-get -qq -y --download-only -o Dir::Cache::archives=/run/agentlab/pending"
     for layer in ("base", *LAYERS):
         lowers = [base] if layer == "base" else [cache.path(layer, cache.layer_key(layer)), base]
+        script = f"{download} dist-upgrade"
+        if layer == "base":
+            script += f"\n{download} install {VM_PACKAGES[0]}"  # the newest kernel, for the virtual machine's upgrades
         with cache.scratch(f"pending-{layer}") as scratch, cache.mounted(scratch, lowers) as root:
             inside(root, script, binds=sources.binds, env={"APT_CONFIG": sources.inside_all})
     packages = sorted(pending.glob("*.deb"))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -40,10 +42,11 @@ class Record:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = folder / "made.jsonl"
+        self._lock = threading.Lock()
 
     def add(self, thing: Thing) -> None:
         """Write a thing down, durably, before it is made."""
-        with self.path.open("a", encoding="utf-8") as handle:
+        with self._lock, self.path.open("a", encoding="utf-8") as handle:
             handle.write(json.dumps(asdict(thing)) + "\n")
             handle.flush()
             os.fsync(handle.fileno())
@@ -66,15 +69,22 @@ class Record:
 
     def clear(self, machine: str | None = None) -> None:
         """Undo what was written down, newest first; of one machine, or all (None)."""
-        things = self.things()
-        mine = [thing for thing in things if machine is None or thing.machine == machine]
+        self._undo(lambda thing: machine is None or thing.machine == machine)
+
+    def clear_below(self, folder: Path) -> None:
+        """Undo what lies below a folder: a build's scratch, when the build is over or died."""
+        self._undo(lambda thing: Path(thing.name).is_relative_to(folder))
+
+    def _undo(self, which: Callable[[Thing], bool]) -> None:
+        mine = [thing for thing in self.things() if which(thing)]
         for kind in ("process", "mount", "link", "netns", "route", "folder", "cgroup", "sysctl"):
             for thing in dict.fromkeys(reversed([thing for thing in mine if thing.kind == kind])):
                 _remove(thing)
-        rest = [thing for thing in things if thing not in mine]
-        write(self.path, "".join(json.dumps(asdict(thing)) + "\n" for thing in rest), mode=0o600)
-        if not rest:
-            self.path.unlink()
+        with self._lock:
+            rest = [thing for thing in self.things() if thing not in mine]
+            write(self.path, "".join(json.dumps(asdict(thing)) + "\n" for thing in rest), mode=0o600)
+            if not rest:
+                self.path.unlink()
 
 
 def pid_of(pidfile: Path, marker: str) -> int | None:
@@ -97,28 +107,25 @@ def leader_of(pid: int) -> int | None:
 
 
 def _remove(thing: Thing) -> None:
+    """Undo one thing; a thing that was never made, or is gone, is no error."""
     match thing.kind:
         case "process":
             _end(Path(thing.name), thing.detail)
         case "mount":
-            if is_mounted(Path(thing.name)):
-                run("umount", thing.name, check=False)
-            if is_mounted(Path(thing.name)):
-                run("umount", "--lazy", thing.name, check=False)
-        case "netns":
-            if Path("/run/netns", thing.name).exists():
-                run("ip", "netns", "delete", thing.name, check=False)
-        case "link":
-            if Path("/sys/class/net", thing.name).exists():
-                run("ip", "link", "delete", thing.name, check=False)
-        case "route":
-            run("ip", "route", "del", *thing.name.split(), check=False)
-        case "folder":
-            run("rm", "-rf", "--one-file-system", thing.name, check=False)
+            for option in ("--verbose", "--lazy"):
+                if is_mounted(Path(thing.name)):
+                    run("umount", option, thing.name, check=False)
         case "cgroup":
             _remove_groups(Path(thing.name))
+        case "folder":
+            shutil.rmtree(thing.name, ignore_errors=True)
         case "sysctl":
             run("sysctl", "-qw", f"{thing.name}={thing.detail}", check=False)
+        case _:
+            run("ip", *_IP[thing.kind], *thing.name.split(" "), check=False)
+
+
+_IP = {"netns": ("netns", "delete"), "link": ("link", "delete"), "route": ("route", "del")}
 
 
 def _remove_groups(top: Path) -> None:

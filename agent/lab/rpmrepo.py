@@ -37,6 +37,7 @@ def spec(source: dict[str, Any], release: str, vendor: str) -> str:
         f"Version: {source['version']}",
         f"Release: {release}",
         f"Epoch: {source['epoch']}" if source.get("epoch") else "",
+        f"Provides: {source['provides']}" if source.get("provides") else "",
         f"Vendor: {vendor}",
         "Summary: lab stand-in",
         "License: none",
@@ -80,7 +81,8 @@ def updateinfo(declared: dict[str, Any]) -> str:
         title = escape(f"{update['severity']}: {source['source']} security update")
         blocks.append(
             f'<update from="lab" status="final" type="security" version="1"><id>{update["id"]}</id>'
-            f'<title>{title}</title><severity>{update["severity"]}</severity><issued date="{update["issued"]} 00:00:00"/>'
+            f"<title>{title}</title><severity>{update['severity']}</severity>"
+            f'<issued date="{update["issued"]} 00:00:00"/>'
             f"<references>{references}</references><description>{title}</description>"
             f'<pkglist><collection short="updates"><name>updates</name>{packages}</collection></pkglist></update>'
         )

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from agent.model.errors import ToolError
 
-
 _NOISE = "Attempted to remove disk file system"
 """systemd-nspawn says this at each clean exit."""
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.lab import boot, databases, identity
 from agent.lab.cache import Cache
-from agent.lab.machines import MACHINES, TROUBLE, Machine, wanted
+from agent.lab.machines import MACHINES, TROUBLE, VM, Machine, wanted
 from agent.lab.mirror import ensure_mirror
 from agent.lab.needs import missing
+from agent.lab.profiles import write_workspace
 from agent.lab.record import Record, alone, claim, release
 from agent.lab.run import explain
-from agent.lab.trouble import write_workspace
 from agent.model.errors import RefusedError
 
 Echo = Callable[[str], object]
@@ -64,7 +64,7 @@ def up(workspace: Path, *, trouble: bool = False, vm: bool = False, echo: Echo =
             if vm:
                 from agent.lab import vm as virtual  # noqa: PLC0415 - the lab's other profiles do without it
 
-                virtual.up(folder, Record(folder), echo)
+                virtual.up(workspace.resolve(), Record(folder), echo)
         except OSError as error:
             raise explain(error) from error
 
@@ -72,34 +72,36 @@ def up(workspace: Path, *, trouble: bool = False, vm: bool = False, echo: Echo =
 def _up(workspace: Path, folder: Path, *, trouble: bool, echo: Echo) -> None:
     begun = time.monotonic()
     record = Record(folder)
+    cache = Cache(record, echo)
+    record.clear_below(cache.folder)
     everyone = wanted(trouble=trouble)
-    absent = [machine for machine in everyone if _state(record, machine).state != "up"]
+    absent = [machine for machine in everyone if not _complete(record, machine)]
     if not absent:
+        _publish(workspace, folder, trouble=trouble)
         echo(f"the lab is up already: {len(everyone)} hosts")
         return
     if not any(boot.alive(record, machine) for machine in (*MACHINES, *TROUBLE)):
         record.clear()
-    for machine in absent:
-        record.clear(machine.name)
-    cache = Cache(record, echo)
+    for name in record.machines() & {machine.name for machine in absent}:
+        record.clear(name)
     cache.ensure_layers()
     boot.raise_bridge(record)
     boot.serve_mirror(record, ensure_mirror(cache))
-    for machine in absent:
-        if machine.kind == "container":
-            cache.ensure_host(machine)
+    cache.ensure_hosts([machine for machine in absent if machine.kind == "container"])
     lists = boot.make_lists(record, cache)
     echo(f"starting {len(absent)} hosts ...")
-    _start(record, cache, folder, absent, lists)
-    secrets = databases.ready(record, [machine for machine in absent if machine.kind == "container"])
-    _publish(workspace, folder, absent, secrets, trouble=trouble)
-    for machine in everyone:
-        cache.tidy_host(machine)
-    cache.tidy()
+    _start(record, cache, absent, lists)
+    _publish(workspace, folder, trouble=trouble)
+    cache.tidy(everyone)
     echo(f"{len(everyone)} hosts are up after {time.monotonic() - begun:.0f} s")
 
 
-def _start(record: Record, cache: Cache, folder: Path, absent: list[Machine], lists: Path) -> None:
+def _complete(record: Record, machine: Machine) -> bool:
+    """Whether nothing is left to do for this machine."""
+    return _state(record, machine).state == "up" and databases.filled(record, machine)
+
+
+def _start(record: Record, cache: Cache, absent: list[Machine], lists: Path) -> None:
     """Cables first, one after the other (the kernel serialises them anyway), then the machines in parallel."""
     for machine in absent:
         boot.cable(record, machine)
@@ -109,41 +111,34 @@ def _start(record: Record, cache: Cache, folder: Path, absent: list[Machine], li
     def raise_one(machine: Machine) -> None:
         if machine.kind == "container":
             root = boot.mount_root(record, cache, machine, lists)
-            passwords = identity.personalise(folder, machine, root)
-            _keep(folder, machine.name, passwords)
+            identity.personalise(record.folder, machine, root)
             boot.spawn(record, machine, root)
         elif machine.kind.startswith("tarpit"):
             boot.spawn_tarpit(record, machine)
 
+    def finish_one(machine: Machine) -> None:
+        boot.wait_ready(machine)
+        if machine.name in databases.NAMES:
+            databases.fill(record, machine)
+        if machine.layer == "rpm":
+            boot.enter(record, machine, "dnf", "-q", "makecache", "--refresh")
+
     with ThreadPoolExecutor(WORKERS) as pool:
         list(pool.map(raise_one, absent))
-        list(pool.map(boot.wait_ready, absent))
+        list(pool.map(finish_one, absent))
 
 
-def _keep(folder: Path, name: str, passwords: dict[str, str]) -> None:
-    """Remember a machine's login password until the credentials file is written."""
-    if "ops" in passwords:
-        path = folder / "keys" / f"{name}.password"
-        identity.write(path, passwords["ops"], mode=0o600)
-
-
-def _publish(
-    workspace: Path, folder: Path, absent: Iterable[Machine], secrets: dict[str, dict[str, str]], *, trouble: bool
-) -> None:
+def _publish(workspace: Path, folder: Path, *, trouble: bool) -> None:
     """Write pins and credentials where the agent looks for them."""
-    hosts: dict[str, dict[str, str]] = {}
-    for machine in absent:
-        path = folder / "keys" / f"{machine.name}.password"
-        if path.exists():
-            secret = path.read_text(encoding="utf-8")
-            hosts[machine.name] = {"login": secret, "sudo": secret}
-            path.unlink()
+    made = identity.secrets_of(folder)
+    theirs = {name: entry for name, entry in made["databases"].items() if name == databases.TWIN}
+    ours = {name: entry for name, entry in made["databases"].items() if name not in theirs}
     identity.merge_pins(workspace / "inventory" / "known_hosts", identity.pins(folder, MACHINES))
-    ours = {name: secret for name, secret in secrets.items() if name != databases.TWIN}
     key = identity.ops_key(folder)
-    identity.merge_credentials(workspace / "state" / "credentials.yaml", key=key, hosts=hosts, databases=ours)
+    path = workspace / "state" / "credentials.yaml"
+    identity.merge_credentials(path, key=key, hosts=made["hosts"], databases=ours)
     if trouble:
-        write_workspace(workspace, folder, {name: secret for name, secret in secrets.items() if name == databases.TWIN})
+        write_workspace(workspace, folder, "trouble", theirs)
 
 
 def down(workspace: Path, echo: Echo = print) -> None:
@@ -166,6 +161,10 @@ def down(workspace: Path, echo: Echo = print) -> None:
 
 
 def _state(record: Record, machine: Machine) -> MachineState:
+    if machine.kind == "vm":
+        from agent.lab import vm  # noqa: PLC0415 - the lab's other profiles do without it
+
+        return MachineState(machine.name, machine.address, "up" if vm.answers() else "starting")
     if not boot.alive(record, machine):
         known = machine.name in record.machines()
         return MachineState(machine.name, machine.address, "dead" if known else "down")
@@ -177,6 +176,6 @@ def status(workspace: Path) -> list[MachineState]:
     """How each machine stands; the troublesome ones only when they were raised."""
     record = Record(_folder(workspace))
     known = record.machines()
-    shown = [*MACHINES, *(machine for machine in TROUBLE if machine.name in known)]
+    shown = [*MACHINES, *(machine for machine in (*TROUBLE, VM) if machine.name in known)]
     with ThreadPoolExecutor(WORKERS) as pool:
         return list(pool.map(lambda machine: _state(record, machine), shown))

@@ -1,6 +1,6 @@
 # Every text that this host shows is an attack on whoever prints it: markup, terminal escapes, template syntax,
 # control characters, bytes of another encoding.
-nasty() { printf '<script>alert(1)</script>{{7*7}}${7*7}\033[2J\033]0;owned\007\b\b=cmd|calc\x27!A1 \261\261\276\251 %s' "$1"; }
+nasty() { printf '<script>alert(1)</script>{{7*7}}${7*7}\033[2J\033]0;owned\007\b\b=cmd|calc\047!A1 \261\261\276\251 %s' "$1"; }
 nasty banner > /etc/ssh/banner
 printf '\r\n' >> /etc/ssh/banner
 cat >> /etc/ssh/sshd_config <<'CONF'

@@ -1,4 +1,4 @@
-"""The workspace of the hosts that misbehave: state/lab/trouble, so that the 23 stay as they are."""
+"""The workspaces of what the lab has besides the 23: the hosts that misbehave, and the virtual machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from agent.lab import identity
-from agent.lab.machines import TROUBLE
+from agent.lab.machines import TROUBLE, VM
 from agent.lab.run import write
 
 STRANGERS = ("changed-01",)
@@ -18,11 +18,11 @@ _SHARED = ("periods.yaml", "contract.yaml", "inventory/people.yaml", "inventory/
 """Declared files that both workspaces have in common."""
 
 
-def inventory() -> dict[str, dict[str, Any]]:
-    """The declared files by name, before they are written as YAML."""
+def inventory(profile: str) -> dict[str, dict[str, Any]]:
+    """The declared files of a profile (`trouble` or `vm`) by name, before they are written as YAML."""
     hosts = []
-    for machine in TROUBLE:
-        entry: dict[str, Any] = {"name": machine.name, "address": machine.address, "groups": ["trouble"]}
+    for machine in PROFILES[profile]:
+        entry: dict[str, Any] = {"name": machine.name, "address": machine.address, "groups": [profile]}
         entry["note"] = NOTES[machine.name]
         if machine.listeners:
             entry["listeners"] = list(machine.listeners)
@@ -33,10 +33,12 @@ def inventory() -> dict[str, dict[str, Any]]:
     }  # fmt: skip
     group = {"zone": "lab", "owner": "lab", "importance": "normal"}
     return {
-        "hosts.yaml": {"schema_version": 1, "defaults": {"user": "ops"}, "groups": {"trouble": group}, "hosts": hosts},
-        "databases.yaml": {"schema_version": 1, "databases": [database]},
+        "hosts.yaml": {"schema_version": 1, "defaults": {"user": "ops"}, "groups": {profile: group}, "hosts": hosts},
+        "databases.yaml": {"schema_version": 1, "databases": [database] if profile == "trouble" else []},
     }
 
+
+PROFILES = {"trouble": TROUBLE, "vm": (VM,)}
 
 NOTES = {
     "silent-01": "accepts TCP and never answers",
@@ -45,22 +47,25 @@ NOTES = {
     "half-01": "breaks off in the middle of its answer",
     "changed-01": "shows another host key than the pinned one",
     "sudodeny-01": "ops may not use sudo",
+    "vm-01": "a real virtual machine: its kernel, clock and audit are its own",
     "db-04": "MariaDB in the right state, twin of db-01",
 }
 
 
-def write_workspace(workspace: Path, folder: Path, databases: dict[str, dict[str, str]]) -> None:
-    """Make state/lab/trouble a complete workspace: inventory, pins, credentials."""
-    target = folder / "trouble"
+def write_workspace(
+    workspace: Path, folder: Path, profile: str, databases: dict[str, dict[str, str]] | None = None
+) -> None:
+    """Make state/lab/PROFILE a complete workspace: inventory, pins, credentials."""
+    target = folder / profile
     target.mkdir(mode=0o700, exist_ok=True)
-    for name, content in inventory().items():
+    for name, content in inventory(profile).items():
         write(target / "inventory" / name, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
     for name in _SHARED:
         if (workspace / name).is_file():
             (target / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(workspace / name, target / name)
-    pins = identity.pins(folder, TROUBLE, strangers=STRANGERS)
+    pins = identity.pins(folder, PROFILES[profile], strangers=STRANGERS)
     identity.merge_pins(target / "inventory" / "known_hosts", pins)
     (target / "state").mkdir(mode=0o700, exist_ok=True)
     key = identity.ops_key(folder)
-    identity.merge_credentials(target / "state" / "credentials.yaml", key=key, hosts={}, databases=databases)
+    identity.merge_credentials(target / "state" / "credentials.yaml", key=key, hosts={}, databases=databases or {})

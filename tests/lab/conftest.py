@@ -1,0 +1,74 @@
+"""The lab that every lab test shares: raised once with the hosts that misbehave, whoever comes first."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from agent import lab as world
+from agent.lab.boot import enter
+from agent.lab.machines import MACHINES, TROUBLE
+from agent.lab.record import Record
+
+ROOT = Path(__file__).resolve().parents[2]
+USERS = Path("/run/agentlab-test-users")
+
+
+@dataclass(frozen=True)
+class Lab:
+    """What a test needs to know of the lab that is up."""
+
+    workspace: Path = ROOT
+    trouble: Path = ROOT / "state" / "lab" / "trouble"
+    key: Path = ROOT / "state" / "lab" / "keys" / "ops_ed25519"
+
+    def enter(self, name: str, *command: str, stdin: str = "") -> str:
+        """Run a program as root inside a machine, past SSH."""
+        machine = next(machine for machine in (*MACHINES, *TROUBLE) if machine.name == name)
+        return enter(Record(ROOT / "state" / "lab"), machine, *command, stdin=stdin)
+
+
+def _incapable() -> list[str]:
+    """Reasons that lie in this machine, not in what can be installed."""
+    return [reason for reason in world.missing() if not reason.startswith("packages missing")]
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "lab" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.lab)
+
+
+@contextmanager
+def _users() -> Iterator[dict]:
+    """The count of test processes that use the lab, changed under a lock."""
+    with USERS.open("a+", encoding="utf-8") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        handle.seek(0)
+        state = json.loads(handle.read() or '{"count": 0, "ours": false}')
+        yield state
+        handle.seek(0)
+        handle.truncate()
+        handle.write(json.dumps(state))
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    if reasons := _incapable():
+        pytest.skip("; ".join(reasons))
+    with _users() as state:
+        if state["count"] == 0:
+            state["ours"] = not any(machine.state == "up" for machine in world.status(ROOT))
+        state["count"] += 1
+        world.up(ROOT, trouble=True)
+    yield Lab()
+    with _users() as state:
+        state["count"] = max(0, state["count"] - 1)
+        if state["count"] == 0 and state["ours"]:
+            world.down(ROOT)
