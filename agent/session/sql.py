@@ -35,8 +35,10 @@ _PG_WORDS = (
     (Reason.ALGORITHMS, re.compile("server does not support SSL|SSL error|SSL SYSCALL")),
     (Reason.BROKEN_OFF, re.compile("server closed the connection|could not receive data|Connection reset")),
     (Reason.GARBLED, re.compile("received invalid response|unsupported frontend protocol")),
-    # The server's, in its own language: sufficient where it speaks English.
-    (Reason.AUTH_FAILED, re.compile("authentication failed|pg_hba.conf|password|role .* does not exist")),
+    # The server's, in its own language; libpq tells no code for a connection that failed. In a language that is
+    # not here the reason is the weaker, and still true, `refused`.
+    (Reason.AUTH_FAILED, re.compile("authentication failed|认证失败|驗證失敗|pg_hba.conf|no password supplied")),
+    (Reason.AUTH_FAILED, re.compile("role .* (does not exist|is not permitted to log in)")),
 )
 
 
@@ -166,15 +168,12 @@ def _postgresql(
 
 def _pg_reason(error: Exception, clock: Deadline) -> UnreachedError:
     text = one_line(str(error), 300)
-    handle = getattr(error, "pgconn", None)
-    # libpq says by itself that a password was sent or asked for, whatever language the server speaks.
-    about_password = bool(handle and (handle.used_password or handle.needs_password))
     if clock.expired or type(error).__name__ == "ConnectionTimeout":
         return clock.error("connecting to the database")
     for reason, words in _PG_WORDS:
         if words.search(text):
             return UnreachedError(reason, text)
-    return UnreachedError(Reason.AUTH_FAILED if about_password else Reason.REFUSED, text)
+    return UnreachedError(Reason.REFUSED, text)
 
 
 def _mysql(
