@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from functools import cmp_to_key, lru_cache
+from typing import Any
 
-from univers.debian import Version, compare_versions
+from univers import debian
+
+_DEBIAN: Any = debian
+"""univers carries no types."""
 
 
 @lru_cache(maxsize=65536)
-def _parsed(text: str) -> Version | None:
+def _parsed(text: str) -> Any:  # noqa: ANN401 - a Version of univers, or None
     try:
-        return Version.from_string(text)
+        return _DEBIAN.Version.from_string(text)
     except (ValueError, TypeError, AttributeError):
         return None
 
@@ -20,7 +24,7 @@ def compare(left: str, right: str) -> int:
     one, two = _parsed(left), _parsed(right)
     if one is None or two is None:
         return (one is not None) - (two is not None) or (left > right) - (left < right)
-    return int(compare_versions(one, two))
+    return int(_DEBIAN.compare_versions(one, two))
 
 
 key = cmp_to_key(compare)

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Sequence
 
 from agent.model.control import Control
+from agent.observe import middleware
 from agent.observe.frames import Section, compose
 from agent.observe.host import shell, shell_packages
 
 PREFIX = "control."
 """Key of a control's own read: `control.<id>`."""
-
-
-def _middleware(controls: Sequence[Control]) -> list[Section]:
-    if importlib.util.find_spec("agent.observe.middleware") is None:
-        return []
-    from agent.observe import middleware  # noqa: PLC0415 - the host's own sections stand without it
-
-    return list(middleware.sections(controls))
 
 
 def script(controls: Sequence[Control], nonce: str) -> str:
@@ -41,7 +33,7 @@ def script(controls: Sequence[Control], nonce: str) -> str:
     }
     sections = shell.sections(named["sysctl"], named["file"])
     sections += [Section(PREFIX + one.id, one.read.text) for one in own if one.read.kind == "sh"]
-    sections += _middleware(controls)
+    sections += middleware.sections(controls)
     # the package managers stand last: what is slowest must not cost the rest when the deadline comes
     sections += shell_packages.sections()
     keys = [section.key for section in sections]

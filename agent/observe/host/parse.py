@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Callable, Mapping
 
 from agent.model.errors import UnreachedError
-from agent.model.facts import HostFacts, Instance, Package, PendingUpdate, Reading, Subject
+from agent.model.facts import HostFacts, Package, PendingUpdate, Reading, Subject
 from agent.model.text import one_line
+from agent.observe import middleware
 from agent.observe.frames import Answer, split
 from agent.observe.host import auth, debian, policy, rpm, system, units
 from agent.observe.host.compose import PREFIX
@@ -104,6 +104,8 @@ def _pending(
         show = reader.text("apt-show")
         if sources is not None and not debian.releases(sources) and not rpm_host:
             reader.unseen["apt-policy"] = "the host has no package lists"
+        if said and said.strip() and not (show or "").strip():
+            reader.unseen["apt-show"] = "apt names updates and says nothing of them"
         if None not in (sources, said, show):
             found += debian.pending(said or "", show or "", sources or "", packages)
         age = reader.value("apt-age", lambda text: debian.lists_age(text, now))
@@ -125,18 +127,6 @@ def _readings(answers: Mapping[str, Answer]) -> dict[str, Reading]:
     }
 
 
-def _middleware(
-    answers: Mapping[str, Answer], target: str, packages: tuple[Package, ...], unseen: dict[str, str]
-) -> tuple[tuple[Instance, ...], tuple[Subject, ...]]:
-    if importlib.util.find_spec("agent.observe.middleware") is None:
-        unseen["middleware"] = "this build has no middleware collector"
-        return (), ()
-    from agent.observe import middleware  # noqa: PLC0415 - the host's own facts stand without it
-
-    instances, subjects = middleware.parse(answers, target, packages)
-    return tuple(instances), tuple(subjects)
-
-
 def parse(target: str, stdout: bytes, stderr: bytes, nonce: str, banner: str = "") -> HostFacts:
     """Facts of one answer.
 
@@ -156,7 +146,7 @@ def parse(target: str, stdout: bytes, stderr: bytes, nonce: str, banner: str = "
     installed = kernels(packages, base)
     stale = reader.value("stale", system.stale) or ()
     listeners = reader.value("ss", system.listeners) or ()
-    instances, subjects = _middleware(answers, target, packages, reader.unseen)
+    instances, subjects = middleware.parse(answers, target, packages)
     own = Subject(
         kind="linux",
         target=target,
