@@ -293,7 +293,8 @@ SERVER = f"""<?xml version="1.0"?>
   <Connector protocol="AJP/1.3" port="8009" secret="{SECRET}"/>
   <Engine name="Catalina"><Realm className="org.apache.catalina.realm.LockOutRealm"/>
    <Host name="localhost" autoDeploy="false"><![CDATA[ <Valve className="x.AccessLogValve"/> ]]>
-   <Context><Resource name="jdbc/a" url="jdbc:mysql://u:{SECRET}@db/x?password={SECRET}" password="{SECRET}"/></Context></Host>
+   <Context><Resource name="jdbc/a" password="{SECRET}"
+     url="jdbc:mysql://u:{SECRET}@db/x?password={SECRET}"/></Context></Host>
   </Engine></Service></Server>
 """
 USERS = f"""<tomcat-users><user username="tomcat" password="tomcat" roles="manager-gui"/>
