@@ -142,9 +142,7 @@ def _web(config: _Config) -> dict[str, str]:
             found[name] = text.lower()
         elif tag in {"session-timeout", "http-only"}:
             found[tag] = text
-    found["error-pages"] = str(
-        sum(path.endswith(("/error-page/error-code", "/exception-type")) for path, _ in texts)
-    )
+    found["error-pages"] = str(sum(path.endswith(("/error-page/error-code", "/exception-type")) for path, _ in texts))
     return found
 
 
