@@ -19,11 +19,13 @@ COLOURS = {
 _FONT = "Noto Sans CJK SC, Source Han Sans SC, Microsoft YaHei, SimHei, sans-serif"
 _WIDTH = 720.0
 _MOST_TARGETS = 40
+_NAME, _LABEL = 20, 14  # most characters of a target and of a round
 _INK, _GREY, _GRID = "#222", "#666", "#d8dde2"
 
 
 def _text(x: float, y: float, words: str, *, anchor: str = "start", size: float = 13, fill: str = _INK) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size:g}" fill="{fill}">{escape(words)}</text>'
+    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    return f'<text {place} font-size="{size:g}" fill="{fill}">{escape(words)}</text>'
 
 
 def _rect(x: float, y: float, width: float, height: float, fill: str) -> str:
@@ -86,7 +88,7 @@ def severity_bars(view: View) -> tuple[str, float, float]:
 def target_bars(view: View) -> tuple[str, float, float] | None:
     """One stacked bar for each target, worst first; at most forty, and the chart says so."""
     ranked = [target for target in view.ranking if target.total][:_MOST_TARGETS]
-    if len(ranked) < 2:
+    if len(ranked) <= 1:
         return None
     top = _ceiling(max(target.total for target in ranked))
     left, right, step = 170.0, 670.0, 21.0
@@ -97,7 +99,7 @@ def target_bars(view: View) -> tuple[str, float, float] | None:
         parts += [_line(x, 32, x, bottom), _text(x, bottom + 18, f"{top * tick // 4}", anchor="middle", fill=_GREY)]
     for index, target in enumerate(ranked):
         y = 36 + step * index
-        name = target.row.name if len(target.row.name) <= 20 else target.row.name[:19] + "…"
+        name = target.row.name if len(target.row.name) <= _NAME else target.row.name[: _NAME - 1] + "…"
         parts.append(_text(left - 10, y + 13, name, anchor="end", size=12))
         x = left
         for count, colour in zip(target.counts, COLOURS.values(), strict=True):
@@ -133,7 +135,7 @@ def trend_bars(report: ScanReport, view: View) -> tuple[str, float, float] | Non
             if count:
                 parts.append(_rect(x - width / 2, y, width, height, colour))
         parts.append(_text(x, y - 6, str(sum(counts)), anchor="middle", size=12))
-        words = label if len(label) <= 14 else label[:13] + "…"
+        words = label if len(label) <= _LABEL else label[: _LABEL - 1] + "…"
         parts.append(_text(x, bottom + 18, words, anchor="middle", size=12))
     parts.append(_line(left, bottom, right, bottom, _GREY))
     return _svg(bottom + 30, parts, "历轮发现数量")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Iterable, Sequence
 
@@ -10,8 +11,8 @@ import resvg_py
 
 from agent.report import typefaces, wordml
 from agent.report.docx_styles import W, font_table, styles
-from agent.report.tree import Document, Figure, Heading
-from agent.report.wordml import legal
+from agent.report.tree import Document, Figure, Heading, Run
+from agent.report.xmltext import legal
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip entry can bear; each bears it."""
@@ -27,6 +28,16 @@ _PAGE = (
     '<w:pgSz w:w="11906" w:h="16838"/><w:pgMar w:top="2098" w:right="1474" w:bottom="1984" w:left="1587"'
     ' w:header="1400" w:footer="1300" w:gutter="0"/>'
 )
+
+
+_BODY = "word/document.xml"
+_NUMBER = re.compile(f"{wordml.PAGE}(\\d+){wordml.PAGE}".encode())
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name, _EPOCH)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    return info
 
 
 class _Pictures:
@@ -71,25 +82,23 @@ def _section(refs: str, *, last: bool) -> str:
     return inner if last else f'<w:p><w:pPr><w:pStyle w:val="Gap"/>{inner}</w:pPr></w:p>'
 
 
-def _document(document: Document, pages: Sequence[int], pictures: _Pictures) -> Iterable[str]:
+def _document(document: Document, pictures: _Pictures) -> Iterable[str]:
     header = '<w:headerReference w:type="default" r:id="rIdheader1"/>'
+    footer = '<w:footerReference w:type="default" r:id="rIdfooter1"/>'
     empty = (
         '<w:headerReference w:type="default" r:id="rIdheader0"/><w:footerReference w:type="default" r:id="rIdfooter0"/>'
     )
-    footer = '<w:footerReference w:type="default" r:id="rIdfooter1"/>'
     body = wordml.Body(pictures.add)
     yield f"{_XML}<w:document {W} {_R}><w:body>"
     yield from wordml.cover(document.cover)
     yield _section(empty, last=False)
     for block in document.front:
         if isinstance(block, Heading):
-            yield wordml.paragraph([wordml.Run(block.text)], "FrontHeading")
+            yield wordml.paragraph([Run(block.text)], "FrontHeading")
         else:
             yield from body.block(block)
     yield '<w:p><w:pPr><w:pStyle w:val="Gap"/></w:pPr><w:r><w:br w:type="page"/></w:r></w:p>'
-    headings = list(document.headings)
-    numbered = zip(headings, pages or [0] * len(headings), strict=True)
-    yield from wordml.contents((heading, page) for heading, page in numbered if heading.level <= 2)  # noqa: PLR2004
+    yield from wordml.contents(document.headings)
     yield _section(header, last=False)
     for block in document.body:
         yield from body.block(block)
@@ -109,8 +118,8 @@ def _field(code: str) -> str:
 def _margins(document: Document) -> dict[str, str]:
     rule = '<w:pBdr><w:bottom w:val="single" w:sz="4" w:space="1" w:color="8A949D"/></w:pBdr>'
     running = (
-        f'<w:p><w:pPr><w:pStyle w:val="Running"/>{rule}</w:pPr><w:r><w:t>漏洞扫描报告　{legal(document.number)}</w:t></w:r>'
-        f"<w:r><w:tab/></w:r><w:r><w:t>{legal(document.classification)}</w:t></w:r></w:p>"
+        f'<w:p><w:pPr><w:pStyle w:val="Running"/>{rule}</w:pPr>'
+        f"<w:r><w:t>漏洞扫描报告　{legal(document.number)}</w:t></w:r><w:r><w:tab/></w:r><w:r><w:t>{legal(document.classification)}</w:t></w:r></w:p>"
     )
     number = (
         '<w:p><w:pPr><w:pStyle w:val="PageNumber"/></w:pPr><w:r><w:t>—</w:t></w:r>'
@@ -157,23 +166,40 @@ def _plumbing(document: Document, author: str, pictures: int) -> dict[str, str]:
         f"<dcterms:created {stamp}/dcterms:created><dcterms:modified {stamp}/dcterms:modified></cp:coreProperties>",
         "word/_rels/document.xml.rels": f'{_XML}<Relationships xmlns="{package}/relationships">{links}</Relationships>',
         "word/settings.xml": f'{_XML}<w:settings {W}><w:defaultTabStop w:val="420"/><w:compat><w:compatSetting'
-        ' w:name="compatibilityMode" w:uri="http://schemas.microsoft.com/office/word" w:val="15"/></w:compat></w:settings>',
+        ' w:name="compatibilityMode" w:uri="http://schemas.microsoft.com/office/word" w:val="15"/></w:compat>'
+        "</w:settings>",
         "word/styles.xml": styles(),
         "word/fontTable.xml": font_table(),
     }
 
 
-def docx(document: Document, pages: Sequence[int], author: str) -> bytes:
-    """Render to DOCX. `pages` are the printed pages of the body's headings (of all or of none)."""
+def docx(document: Document, author: str) -> bytes:
+    """Render to DOCX whose contents still lack their page numbers; `number_pages` puts them in."""
     pictures = _Pictures()
-    body = "".join(_document(document, pages, pictures))
-    parts = _plumbing(document, author, len(pictures.data)) | _margins(document) | {"word/document.xml": body}
+    body = "\n".join(_document(document, pictures))  # line by line, so that numbering can stream
+    parts = _plumbing(document, author, len(pictures.data)) | _margins(document) | {_BODY: body}
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as package:
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as package:
         for name, text in parts.items():
-            info = zipfile.ZipInfo(name, _EPOCH)
-            info.compress_type = zipfile.ZIP_DEFLATED
-            package.writestr(info, text.encode())
+            package.writestr(_entry(name), text.encode())
         for number, png in enumerate(pictures.data, 1):
-            package.writestr(zipfile.ZipInfo(f"word/media/chart{number}.png", _EPOCH), png)
+            package.writestr(_entry(f"word/media/chart{number}.png"), png)
+    return out.getvalue()
+
+
+def number_pages(data: bytes, pages: Sequence[int]) -> bytes:
+    """Put the printed page of each heading of the body into the contents; without pages they stay empty."""
+
+    def number(match: re.Match[bytes]) -> bytes:
+        return str(pages[int(match[1])]).encode() if pages else b""
+
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as package:
+        for info in source.infolist():
+            with source.open(info) as old, package.open(_entry(info.filename), "w") as new:
+                if info.filename != _BODY:
+                    new.write(old.read())
+                    continue
+                for line in old:
+                    new.write(_NUMBER.sub(number, line))
     return out.getvalue()

@@ -13,7 +13,6 @@ from lxml import etree
 
 from agent.model.errors import ReportError
 from agent.report.pdf import LaidOut
-from agent.report.tree import Document
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _STREAM = re.compile(rb"/Type\s*/ObjStm.*?stream\r?\n(.*?)\r?\nendstream", re.DOTALL)
@@ -26,7 +25,8 @@ def rows_in_html(path: Path) -> list[tuple[str, str]]:
     for _event, row in etree.iterparse(str(path), tag="tr", html=True):
         key = row.get("data-finding")
         if key is not None:
-            rows.append((key, "".join(row[0].itertext())))
+            line = row[0].find("p")
+            rows.append((key, "".join((row[0] if line is None else line).itertext())))
         row.clear()
     return rows
 
@@ -38,10 +38,10 @@ def rows_in_docx(path: Path) -> list[tuple[str, str]]:
         for _event, row in etree.iterparse(
             part, tag=f"{_W}tr", resolve_entities=False, no_network=True, huge_tree=True
         ):
-            cell = row.find(f"{_W}tc")
-            mark = None if cell is None else cell.find(f".//{_W}bookmarkStart")
-            if cell is not None and mark is not None:
-                rows.append((mark.get(f"{_W}name", "").partition("_")[2], "".join(cell.itertext())))
+            mark = row.find(f"{_W}tc/{_W}p/{_W}bookmarkStart")
+            line = None if mark is None else mark.getparent()
+            if mark is not None and line is not None:
+                rows.append((mark.get(f"{_W}name", "").partition("_")[2], "".join(line.itertext())))
             row.clear()
     return rows
 
@@ -75,14 +75,16 @@ def _compare(kind: str, expected: Sequence[str], rows: Iterable[tuple[str, str]]
         )
 
 
-def reconcile(findings: Sequence[str], document: Document, written: dict[str, Path], laid_out: LaidOut | None) -> None:
-    """Compare the input's finding keys with the tree and with every written file.
+def reconcile(
+    findings: Sequence[str], grown: Sequence[str], written: dict[str, Path], laid_out: LaidOut | None
+) -> None:
+    """Compare the input's finding keys with those of the tree (`grown`) and with every written file.
 
     Raises:
         ReportError: a finding is missing, doubled or out of order somewhere.
     """
-    if Counter(findings) != Counter(document.findings):
-        _compare("the document tree", findings, ((key, str(i)) for i, key in enumerate(document.findings, 1)))
+    if Counter(findings) != Counter(grown):
+        _compare("the document tree", findings, ((key, str(i)) for i, key in enumerate(grown, 1)))
     if "html" in written:
         _compare("HTML", findings, rows_in_html(written["html"]))
     if "docx" in written:

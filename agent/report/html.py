@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable
-from html import escape
 
 from agent.report.tree import (
     Block,
@@ -20,6 +19,7 @@ from agent.report.tree import (
     Signature,
     Table,
 )
+from agent.report.xmltext import legal
 
 _TAGS = {"b": ("<b>", "</b>"), "code": ("<code>", "</code>")}
 
@@ -27,10 +27,10 @@ _TAGS = {"b": ("<b>", "</b>"), "code": ("<code>", "</code>")}
 def _run(run: Run) -> str:
     if run.style == "br":
         return "<br/>"
-    text = escape(run.text)
+    text = legal(run.text)
     if not run.style:
         return text
-    begin, end = _TAGS.get(run.style) or (f'<span class="{escape(run.style)}">', "</span>")
+    begin, end = _TAGS.get(run.style) or (f'<span class="{legal(run.style)}">', "</span>")
     return f"{begin}{text}{end}"
 
 
@@ -39,7 +39,7 @@ def _runs(runs: Iterable[Run]) -> str:
 
 
 def _para(para: Para) -> str:
-    kind = f' class="{escape(para.kind)}"' if para.kind and para.kind != "pre" else ""
+    kind = f' class="{legal(para.kind)}"' if para.kind and para.kind != "pre" else ""
     return f"<p{kind}>{_runs(para.runs)}</p>"
 
 
@@ -50,13 +50,13 @@ def _cell(paras: tuple[Para, ...]) -> str:
 
 
 def _row(row: Row, tag: str, opens: list[str]) -> str:
-    mark = f' data-finding="{escape(row.finding)}" id="f-{escape(row.finding)}"' if row.finding else ""
+    mark = f' data-finding="{legal(row.finding)}" id="f-{legal(row.finding)}"' if row.finding else ""
     cells = [f"{begin}{_cell(cell.paras)}</{tag}>" for begin, cell in zip(opens, row.cells, strict=True)]
     return f"<tr{mark}>{''.join(cells)}</tr>\n"
 
 
 def _table(table: Table) -> Iterable[str]:
-    yield f'<div class="scroll"><table class="{escape(table.kind)}"><colgroup>'
+    yield f'<div class="scroll"><table class="{legal(table.kind)}"><colgroup>'
     for share in table.widths:
         yield f'<col style="width:{share:.2%}"/>'
     yield "</colgroup>"
@@ -76,15 +76,15 @@ def _block(block: Block) -> Iterable[str]:
     elif isinstance(block, Para):
         yield _para(block) + "\n"
     elif isinstance(block, Heading):
-        yield f'<h{block.level} id="{block.anchor}">{escape(block.number + block.text)}</h{block.level}>\n'
+        yield f'<h{block.level} id="{block.anchor}">{legal(block.number + block.text)}</h{block.level}>\n'
     elif isinstance(block, Bullets):
         yield f"<ul>{''.join(f'<li>{_runs(item.runs)}</li>' for item in block.items)}</ul>\n"
     elif isinstance(block, Figure):
-        yield f"<figure>{block.svg}<figcaption>{escape(block.caption)}</figcaption></figure>\n"
+        yield f"<figure>{block.svg}<figcaption>{legal(block.caption)}</figcaption></figure>\n"
     elif isinstance(block, Signature):
-        lines = "".join(f'<p>{escape(line)}：<span class="rule"></span></p>' for line in block.lines)
+        lines = "".join(f'<p>{legal(line)}：<span class="rule"></span></p>' for line in block.lines)
         seal = '<p>日期：<span class="rule"></span>（盖章）</p>'
-        yield f'<div class="signature"><p class="party">{escape(block.party)}</p>{lines}{seal}</div>\n'
+        yield f'<div class="signature"><p class="party">{legal(block.party)}</p>{lines}{seal}</div>\n'
     elif isinstance(block, PageBreak):
         yield '<div style="break-before:page"></div>\n'
 
@@ -92,8 +92,8 @@ def _block(block: Block) -> Iterable[str]:
 def _contents(document: Document) -> Iterable[str]:
     yield '<nav aria-label="目录"><p class="nav-title">目录</p><ol>'
     for heading in document.headings:
-        if heading.level <= 2:
-            words = escape(heading.number + heading.text)
+        if heading.level <= 2:  # noqa: PLR2004 - sections and targets; layers would swamp the list
+            words = legal(heading.number + heading.text)
             yield f'<li class="l{heading.level}"><a href="#{heading.anchor}">{words}</a></li>'
     yield "</ol></nav>\n"
 
@@ -106,13 +106,16 @@ def html(document: Document, css: str) -> bytes:
         f"default-src 'none'; style-src 'sha256-{digest}'; style-src-attr 'unsafe-inline';"
         " img-src data:; base-uri 'none'; form-action 'none'"
     )
-    parts = [
+    head = (
         '<!DOCTYPE html>\n<html lang="zh-CN"><head><meta charset="utf-8"/>'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}"/>'
+        f'<meta http-equiv="Content-Security-Policy" content="{legal(policy)}"/>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
-        f'<meta name="number" content="{escape(document.number)}"/>'
-        f"<title>{escape(document.title)}</title><style>{css}</style></head>\n"
-        '<body><div class="layout">\n',
+        f'<meta name="number" content="{legal(document.number)}"/>'
+        f"<title>{legal(document.title)}</title><style>{css}</style></head>\n"
+        '<body><div class="layout">\n'
+    )
+    parts = [
+        head,
         *_contents(document),
         '<main>\n<section class="cover">',
         *[_para(line) for line in document.cover],

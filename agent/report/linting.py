@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from enum import Enum
+from functools import cache
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints, TYPE_CHECKING
 
 from jinja2 import TemplateSyntaxError, nodes
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from agent.model.report import ScanReport
 from agent.report.template import environment
 from agent.report.view import View
+
+if TYPE_CHECKING:
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 ROOTS: Mapping[str, Any] = {"report": ScanReport, "view": View}
 """What a template is given."""
@@ -36,6 +39,7 @@ class Problem:
         return f"{self.where}: {self.problem}"
 
 
+@cache
 def _attributes(kind: Any) -> dict[str, Any]:  # noqa: ANN401 - any annotation of a model's field
     """Attributes of a dataclass or enumeration with their types."""
     known: dict[str, Any] = dict(get_type_hints(kind)) if is_dataclass(kind) else {"value": str, "name": str}
@@ -159,13 +163,13 @@ def _bind(target: nodes.Node, kind: Any) -> Scope:  # noqa: ANN401 - any annotat
     return {}
 
 
-def lint_file(path: Path, own: Sequence[Path], env: ImmutableSandboxedEnvironment | None = None) -> list[Problem]:
+def lint_file(path: Path, env: ImmutableSandboxedEnvironment) -> list[Problem]:
     """Problems of one template file; empty when it is right."""
-    env = env or environment(own)
     source = path.read_text(encoding="utf-8")
     try:
         tree = env.parse(source, filename=str(path))
-        env.compile(source, filename=str(path))  # finds unknown filters and tests, which parsing does not
+        # Finds unknown filters and tests, which parsing does not; rendering takes it from the environment's cache.
+        env.get_template(path.name)
     except TemplateSyntaxError as error:
         return [Problem(f"{path}:{error.lineno}", error.message or "syntax error")]
     linter = _Linter(str(path))
@@ -176,4 +180,4 @@ def lint_file(path: Path, own: Sequence[Path], env: ImmutableSandboxedEnvironmen
 def lint(templates: Sequence[Path]) -> list[str]:
     """Errors of every `*.j2` file in the folders, each `FILE:LINE: what is wrong`; empty when all are right."""
     files = sorted(path for folder in templates for path in folder.glob("*.j2"))
-    return [str(problem) for path in files for problem in lint_file(path, templates)]
+    return [str(problem) for path in files for problem in lint_file(path, environment([path.parent]))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from lxml import etree
 
@@ -66,31 +67,41 @@ def _pieces(element: etree._Element, style: str) -> Iterator[Run]:
             yield Run(child.tail, style)
 
 
+def _fold(runs: Iterator[Run], *, lines: bool) -> Iterator[Run]:
+    """Fold white space as XHTML does; `lines` keeps line ends, as text of a target has them."""
+    for run in runs:
+        if run.style == "br":
+            yield run
+        elif lines:
+            for index, line in enumerate(run.text.split("\n")):
+                if index:
+                    yield Run("\n", "br")
+                if line:
+                    yield Run(line, run.style)
+        else:
+            yield Run(_SPACE.sub(" ", run.text), run.style)
+
+
 def _para(element: etree._Element, kind: str | None = None) -> Para:
     kind = element.get("class", "") if kind is None else kind
-    if not len(element):  # the common case: text alone
-        runs = [Run(element.text or "")]
-    else:
-        runs = list(_pieces(element, ""))
-    folded: list[Run] = []
-    for run in runs:
-        if kind == "pre" and run.style != "br":
-            for index, line in enumerate(run.text.strip("\n").split("\n")):
-                if index:
-                    folded.append(Run("\n", "br"))
-                folded.append(Run(line, run.style))
-            continue
-        text = run.text if run.style == "br" else _SPACE.sub(" ", run.text)
-        folded.append(run if text is run.text or text == run.text else Run(text, run.style))
-    return _trim(folded, kind)
-
-
-def _trim(runs: list[Run], kind: str) -> Para:
+    if not len(element):
+        return _plain(element.text or "", kind)
+    runs = list(_fold(_pieces(element, ""), lines=kind == "pre"))
     if runs and runs[0].style != "br":
         runs[0] = Run(runs[0].text.lstrip(), runs[0].style)
     if runs and runs[-1].style != "br":
         runs[-1] = Run(runs[-1].text.rstrip(), runs[-1].style)
-    return Para(tuple(run for run in runs if run.text), kind)
+    return Para(tuple([run for run in runs if run.text]), kind)
+
+
+@lru_cache(maxsize=4096)
+def _plain(text: str, kind: str) -> Para:
+    """A paragraph of text alone; most are said of many targets, and a frozen value may be shared."""
+    text = text.strip()
+    if kind == "pre" and "\n" in text:
+        return Para(tuple(_fold(iter([Run(text)]), lines=True)), kind)
+    text = _SPACE.sub(" ", text)
+    return Para((Run(text),) if text else (), kind)
 
 
 def _cell(element: etree._Element) -> Cell:
@@ -184,7 +195,7 @@ def parse(xhtml: str, chart: Chart) -> Document:
         raise ReportError(
             f"the template's output is not well-formed: {error.msg}", remedy="close every element"
         ) from error
-    if root.getroottree().docinfo.doctype:
+    if "<!DOCTYPE" in xhtml[:200]:
         raise ReportError("the template's output has a DOCTYPE", remedy="remove it")
     meta = {element.get("name", ""): element.get("content", "") for element in root.iterfind("head/meta")}
     body = root.find("body")

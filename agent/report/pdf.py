@@ -17,6 +17,9 @@ from agent.report.tree import Block, Bullets, Document, Figure, Heading, PageBre
 _WHOLE = 700
 """A row whose longest cell has more characters may break over pages, else it would run off the sheet."""
 
+_TOGETHER = 18
+"""An id of at most so many characters is never broken (CVE-2026-12345 has 14)."""
+
 _LONG = re.compile(r"[^\s\u2e80-\U0010ffff]{13,}")
 _AFTER = re.compile(r"([/._,:;=@&?+-])(?=.)")
 _UNBROKEN = re.compile(r"([^\u200b]{10})(?=[^\u200b]{3})")
@@ -46,7 +49,7 @@ class LaidOut:
 def _para(para: Para) -> dict[str, object]:
     runs: list[list[str]] = []
     for run in para.runs:
-        text = run.text if run.style == "id" and len(run.text) <= 18 else soften(run.text)
+        text = run.text if run.style == "id" and len(run.text) <= _TOGETHER else soften(run.text)
         runs.append([text, run.style] if run.style else [text])
     return {"kind": para.kind, "runs": runs or [[""]]}
 
@@ -86,7 +89,8 @@ def _block(block: Block) -> dict[str, object]:  # noqa: PLR0911 - one return a k
             return {"t": "break"}
 
 
-def _tree(document: Document, author: str) -> str:
+def pdf_tree(document: Document, author: str) -> str:
+    """The tree as the JSON that templates/report.typ reads."""
     day = date.fromisoformat(document.date)
     return json.dumps(
         {
@@ -105,8 +109,8 @@ def _tree(document: Document, author: str) -> str:
     )
 
 
-def pdf(document: Document, source: Path, author: str) -> tuple[bytes, LaidOut]:
-    """Compile with `source`, a Typst file.
+def pdf(tree: str, day: str, source: Path) -> tuple[bytes, LaidOut]:
+    """Compile what `pdf_tree` wrote with `source`, a Typst file; the PDF is dated `day` (ISO).
 
     Raises:
         ReportError: no Chinese font is installed, or Typst refuses the file.
@@ -117,14 +121,14 @@ def pdf(document: Document, source: Path, author: str) -> tuple[bytes, LaidOut]:
             where=", ".join(typefaces.FOLDERS),
             remedy="apt install fonts-noto-cjk (or google-noto-serif-cjk-fonts)",
         )
-    stamp = int(datetime.combine(date.fromisoformat(document.date), time(), UTC).timestamp())
+    stamp = int(datetime.combine(date.fromisoformat(day), time(), UTC).timestamp())
     try:
         compiler = typst.Compiler(
             input=str(source),
             root=str(source.parent),
             font_paths=typefaces.folders(),
             ignore_system_fonts=True,
-            sys_inputs={"tree": _tree(document, author)},
+            sys_inputs={"tree": tree},
         )
         data = compiler.compile(format="pdf", timestamp=stamp, pdf_tags=False)
         laid = json.loads(compiler.query("<laid-out>", field="value", one=True))
@@ -137,4 +141,6 @@ def pdf(document: Document, source: Path, author: str) -> tuple[bytes, LaidOut]:
         tuple((level, page) for level, page in laid["headings"]),
         laid["sheets"],
     )
-    return bytes(data), out
+    if not isinstance(data, bytes):
+        raise ReportError("Typst made no PDF", where=str(source))
+    return data, out

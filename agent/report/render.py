@@ -60,7 +60,13 @@ def _call(request: dict[str, object], report: ScanReport) -> dict[str, object]:
     boot = f"import sys; sys.path.insert(0, {source!r}); from agent.report.child import main; sys.exit(main())"
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter, fixed arguments
-            [sys.executable, "-P", "-c", boot], input=feed, capture_output=True, timeout=_SECONDS, check=False
+            [sys.executable, "-P", "-c", boot],
+            input=feed,
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+            # Typst's threads repeat work and keep it twice; one thread is as quick here and takes steady memory.
+            env={**os.environ, "RAYON_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"},
         )
     except subprocess.TimeoutExpired as error:
         raise ReportError(f"rendering took longer than {_SECONDS:.0f} s", remedy="render fewer formats") from error

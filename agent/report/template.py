@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,11 @@ def find(name: str, own: Sequence[Path]) -> Path:
     raise DeclaredError("no such template", where=name, remedy="reinstall the agent, or put it into templates/")
 
 
+@lru_cache(maxsize=4096)
+def _clean(text: str) -> str:
+    return clean(text, CAP)
+
+
 def _finalize(value: Any) -> Any:  # noqa: ANN401 - whatever an expression yields
     """Clean and cap text; markup comes from the template's own macros, whose values have passed here already."""
     if isinstance(value, Markup):
@@ -60,12 +66,25 @@ def _finalize(value: Any) -> Any:  # noqa: ANN401 - whatever an expression yield
     text = str(value)
     if text.isprintable() and len(text) <= CAP:  # nothing that `clean` would touch
         return text
-    return clean(text, CAP)
+    return _clean(text) if len(text) <= CAP else clean(text, CAP)
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """The sandbox, with a short way to public attributes of the project's own frozen values."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:  # noqa: ANN401 - as in the parent
+        """Look an attribute up; private ones and foreign objects take the parent's checks."""
+        if attribute[0] != "_" and type(obj).__module__.startswith(("agent.model.", "agent.report.")):
+            try:
+                return getattr(obj, attribute)
+            except AttributeError:
+                pass
+        return super().getattr(obj, attribute)
 
 
 def environment(own: Sequence[Path]) -> ImmutableSandboxedEnvironment:
     """An environment that knows the project's filters and not `safe`."""
-    env = ImmutableSandboxedEnvironment(
+    env = _Sandbox(
         autoescape=True,
         undefined=StrictUndefined,
         loader=FileSystemLoader([str(folder) for folder in search_path(own)]),
@@ -88,18 +107,17 @@ def _line(error: BaseException, path: str) -> int:
     return line
 
 
-def render(name: str, own: Sequence[Path], **values: object) -> str:
-    """Render a template to XHTML text.
+def render(env: ImmutableSandboxedEnvironment, path: Path, **values: object) -> str:
+    """Render a template that passed the lint to XHTML text.
 
     Raises:
         DeclaredError: the template is wrong; `where` names file and line.
     """
-    path = find(name, own)
     try:
-        return environment(own).get_template(name).render(**values)
+        return env.get_template(path.name).render(**values)
     except TemplateSyntaxError as error:
         where = f"{error.filename or path}:{error.lineno}"
         raise DeclaredError(error.message or "syntax error", where=where, remedy="mend the template") from error
     except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
         where = f"{path}:{_line(error, str(path))}"
-        raise DeclaredError(str(error), where=where, remedy="run `agent doctor`; mend the template") from error
+        raise DeclaredError(str(error), where=where, remedy="mend the template") from error

@@ -54,5 +54,6 @@ def _reader(kind: Any) -> Callable[[Any], Any]:  # noqa: ANN401 - any annotation
 
 def decode(kind: type[T], data: object) -> T:
     """Build the dataclass from what `encode` wrote and `json.loads` read."""
-    value: T = _reader(kind)(data)
+    read: Any = _reader
+    value: T = read(kind)(data)
     return value

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
-from html import escape
 
 from agent.report.tree import Block, Bullets, Cell, Figure, Heading, PageBreak, Para, Row, Run, Signature, Table
+from agent.report.xmltext import legal
 
 TEXT_WIDTH = 8845
 """156 mm in twentieths of a point."""
 
 FANG, HEI, KAI, SONG = "仿宋_GB2312", "黑体", "楷体_GB2312", "方正小标宋简体"
 
-_ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SHADES = {
     "critical": ("8B1A1A", "FFFFFF"),
     "high": ("D1495B", "FFFFFF"),
@@ -23,11 +21,6 @@ _SHADES = {
     "good": ("2F7D4F", "FFFFFF"),
     "unknown": ("6B747C", "FFFFFF"),
 }
-
-
-def legal(text: str) -> str:
-    """Text without characters that XML 1.0 forbids, escaped."""
-    return escape(_ILLEGAL.sub("", text))
 
 
 def fonts(east: str, west: str = "Times New Roman") -> str:
@@ -71,6 +64,7 @@ class Body:
         )
 
     def heading(self, block: Heading) -> str:
+        """A heading that the contents can refer to."""
         begin, end = self._mark(f"_{block.anchor}")
         words = run(Run(block.number + block.text))
         return f'<w:p><w:pPr><w:pStyle w:val="Heading{block.level}"/></w:pPr>{begin}{words}{end}</w:p>'
@@ -101,6 +95,7 @@ class Body:
         return f"<w:tr><w:trPr><w:cantSplit/>{repeat}</w:trPr>{''.join(cells)}</w:tr>"
 
     def table(self, block: Table) -> Iterable[str]:
+        """A table of fixed widths whose head repeats and whose rows stay whole."""
         widths = [round(share * TEXT_WIDTH) for share in block.widths]
         margin = 50 if "dense" in block.kind else 80
         yield (
@@ -119,6 +114,7 @@ class Body:
         yield '</w:tbl><w:p><w:pPr><w:pStyle w:val="Gap"/></w:pPr></w:p>'
 
     def signature(self, block: Signature) -> Iterable[str]:
+        """Lines for the names, the last for date and seal."""
         yield paragraph([Run(block.party)], "SignParty")
         for label in (*block.lines, "日期"):
             seal = "（盖章）" if label == "日期" else ""
@@ -152,11 +148,15 @@ def cover(paras: Iterable[Para]) -> Iterable[str]:
         yield paragraph(para.runs, f"Cover{para.kind.capitalize()}")
 
 
-def contents(entries: Iterable[tuple[Heading, int]]) -> Iterable[str]:
+PAGE = "\ue000"
+"""Stands around the index of a heading where its page number will be; `clean` lets no such character through."""
+
+
+def contents(headings: Iterable[Heading]) -> Iterable[str]:
     """A table of contents already filled in: a field, so that Word can renew it, that asks nothing on opening."""
-    rows = list(entries)
+    rows = [(index, heading) for index, heading in enumerate(headings) if heading.level <= 2]  # noqa: PLR2004
     yield paragraph([Run("目　录")], "TocTitle")
-    for index, (heading, page) in enumerate(rows):
+    for index, (place, heading) in enumerate(rows):
         begin = end = ""
         if index == 0:
             begin = (
@@ -166,7 +166,7 @@ def contents(entries: Iterable[tuple[Heading, int]]) -> Iterable[str]:
         if index == len(rows) - 1:
             end = '<w:r><w:fldChar w:fldCharType="end"/></w:r>'
         words = run(Run(heading.number + heading.text))
-        number = f"<w:r><w:tab/></w:r>{run(Run(str(page) if page else ''))}"
+        number = f"<w:r><w:tab/></w:r>{run(Run(f'{PAGE}{place}{PAGE}'))}"
         yield (
             f'<w:p><w:pPr><w:pStyle w:val="TOC{heading.level}"/></w:pPr>{begin}'
             f'<w:hyperlink w:anchor="_{heading.anchor}" w:history="1">{words}{number}</w:hyperlink>{end}</w:p>'
