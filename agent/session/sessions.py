@@ -159,7 +159,8 @@ class SshSessions:
             self.release(host.name, entry)
 
         try:
-            return sql.connect(database, "127.0.0.1", tunnel.port, password, clock, done=done)
+            session = sql.connect(database, "127.0.0.1", tunnel.port, password, clock, done=done)
+            tunnel.seal()
         except UnreachedError as error:
             done()
             if isinstance(tunnel.failure, paramiko.ChannelException):
@@ -169,6 +170,7 @@ class SshSessions:
         except BaseException:
             done()
             raise
+        return session
 
     def fetch_key(self, host: Host, deadline: float) -> HostKey:
         """The key that the server shows now, through its bastion if it has one; no login. Raises UnreachedError."""

@@ -130,15 +130,14 @@ def _postgresql(
 ) -> Sql:
     import psycopg  # noqa: PLC0415 - loaded where there is such a database
 
-    limit = int(QUERY_SECONDS * 1000)
-    try:
-        connection = psycopg.connect(
+    def attempt(sslmode: str) -> psycopg.Connection[Any]:
+        return psycopg.connect(
             host=address,
             port=port,
             user=database.user,
             password=password.reveal(),
             dbname=database.dbname or "postgres",
-            sslmode=database.tls,
+            sslmode=sslmode,
             # Nothing of the operator's own environment or home decides what is sent.
             passfile=os.devnull,
             sslcert="/nonexistent",
@@ -151,6 +150,17 @@ def _postgresql(
             options=f"-c default_transaction_read_only=on -c statement_timeout={limit} -c lock_timeout={limit}",
             autocommit=True,
         )
+
+    limit = int(QUERY_SECONDS * 1000)
+    try:
+        # libpq's own `prefer` logs in a second time, without TLS, after a refused password: that would count
+        # towards locking the account, and send it in the clear.
+        try:
+            connection = attempt("require" if database.tls == "prefer" else database.tls)
+        except psycopg.OperationalError as error:
+            if database.tls != "prefer" or "server does not support SSL" not in str(error):
+                raise
+            connection = attempt("disable")
     except psycopg.Error as error:
         raise _pg_reason(error, clock) from error
     # A copy of the descriptor: shutting it ends a blocked read, and cannot hit another file meanwhile.

@@ -13,7 +13,7 @@ _BLOCK = 1 << 16
 
 
 class Tunnel:
-    """Listens on a random loopback port for exactly one connection and carries it over a channel."""
+    """Listens on a random loopback port until sealed, and carries one connection at a time over a channel."""
 
     def __init__(self, dial: Callable[[], Any], patience: float) -> None:
         """`dial` opens the channel when the connection has come; within `patience` seconds or never."""
@@ -31,14 +31,20 @@ class Tunnel:
 
     def _carry(self) -> None:
         try:
-            self._near, _ = self._listener.accept()
-            self._listener.close()  # one connection: nobody else on this machine gets a way in
-            self._far = self._dial()
-            self._pump(self._near, self._far)
+            while not self._closed:
+                # More than one may come, one after the other: a driver that tries TLS first comes again without.
+                self._near, _ = self._listener.accept()
+                self._far = self._dial()
+                self._pump(self._near, self._far)
+                self._drop(self._near, self._far)
         except Exception as error:  # noqa: BLE001 - handed to whoever opened the tunnel
             self.failure = error
         finally:
             self.close()
+
+    def seal(self) -> None:
+        """Take no further connection: nobody else on this machine gets a way in."""
+        self._drop(self._listener)
 
     def _pump(self, near: socket.socket, far: Any) -> None:  # noqa: ANN401 - a Channel or a socket
         far.settimeout(None)
@@ -57,7 +63,11 @@ class Tunnel:
     def close(self) -> None:
         """End the tunnel; safe to call twice."""
         self._closed = True
-        for end in (self._listener, self._near, self._far):
+        self._drop(self._listener, self._near, self._far)
+
+    @staticmethod
+    def _drop(*ends: Any) -> None:  # noqa: ANN401 - sockets and channels
+        for end in ends:
             if isinstance(end, socket.socket):
                 with contextlib.suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
