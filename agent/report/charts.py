@@ -38,13 +38,12 @@ def _line(x1: float, y1: float, x2: float, y2: float, stroke: str = _GRID) -> st
 
 def _svg(height: float, parts: Sequence[str], label: str) -> tuple[str, float, float]:
     body = "".join(parts)
-    return (
+    svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH:g} {height:g}" width="{_WIDTH:g}"'
         f' height="{height:g}" role="img" aria-label="{escape(label, {chr(34): "&quot;"})}" font-family="{_FONT}">'
-        f"{body}</svg>",
-        _WIDTH,
-        height,
+        f"{body}</svg>"
     )
+    return svg, _WIDTH, height
 
 
 def _legend(y: float) -> list[str]:

@@ -68,7 +68,8 @@ class _Pictures:
             ' xmlns:wp="http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing">'
             f'<wp:extent {size}/><wp:docPr {name}/><a:graphic xmlns:a="{a}">'
             f'<a:graphicData uri="{a.replace("main", pic)}"><pic:pic xmlns:pic="{a.replace("main", pic)}">'
-            f'<pic:nvPicPr><pic:cNvPr {name}/><pic:cNvPicPr/></pic:nvPicPr><pic:blipFill><a:blip r:embed="rIdP{number}"/>'
+            f"<pic:nvPicPr><pic:cNvPr {name}/><pic:cNvPicPr/></pic:nvPicPr><pic:blipFill>"
+            f'<a:blip r:embed="rIdP{number}"/>'
             f'<a:stretch><a:fillRect/></a:stretch></pic:blipFill><pic:spPr><a:xfrm><a:off x="0" y="0"/><a:ext {size}/>'
             '</a:xfrm><a:prstGeom prst="rect"><a:avLst/></a:prstGeom></pic:spPr></pic:pic></a:graphicData></a:graphic>'
             "</wp:inline></w:drawing></w:r>"
@@ -119,7 +120,8 @@ def _margins(document: Document) -> dict[str, str]:
     rule = '<w:pBdr><w:bottom w:val="single" w:sz="4" w:space="1" w:color="8A949D"/></w:pBdr>'
     running = (
         f'<w:p><w:pPr><w:pStyle w:val="Running"/>{rule}</w:pPr>'
-        f"<w:r><w:t>漏洞扫描报告　{legal(document.number)}</w:t></w:r><w:r><w:tab/></w:r><w:r><w:t>{legal(document.classification)}</w:t></w:r></w:p>"
+        f"<w:r><w:t>漏洞扫描报告　{legal(document.number)}</w:t></w:r><w:r><w:tab/></w:r>"
+        f"<w:r><w:t>{legal(document.classification)}</w:t></w:r></w:p>"
     )
     number = (
         '<w:p><w:pPr><w:pStyle w:val="PageNumber"/></w:pPr><w:r><w:t>—</w:t></w:r>'

@@ -80,7 +80,8 @@ STYLES = (
     Style("CoverParty", "Cover Party", 32, FANG, line=-640, indent='w:left="1700"'),
     Style("CoverDate", "Cover Date", 32, FANG, line=-640, before=500, align="center"),
     Style("SignParty", "Sign Party", 28, HEI, before=500, after=120, keep=True),
-    Style("SignLine", "Sign Line", 28, FANG, line=760, keep=True, tabs='w:val="left" w:leader="underscore" w:pos="6800"'),
+    Style("SignLine", "Sign Line", 28, FANG, line=760, keep=True,
+          tabs='w:val="left" w:leader="underscore" w:pos="6800"'),
     Style("Running", "Running", 18, FANG, tabs='w:val="right" w:pos="8845"', extra=_GREY),
     Style("PageNumber", "Page Number", 28, FANG, align="center"),
 )  # fmt: skip

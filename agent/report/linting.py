@@ -7,7 +7,7 @@ from dataclasses import dataclass, is_dataclass
 from enum import Enum
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from jinja2 import TemplateSyntaxError, nodes
 
@@ -65,7 +65,7 @@ class _Linter:
     def say(self, node: nodes.Node, problem: str) -> None:
         self.problems.append(Problem(f"{self.file}:{node.lineno}", problem))
 
-    def kind(self, node: nodes.Node, scope: Scope) -> Any:  # noqa: ANN401, PLR0911 - any annotation; one a node
+    def kind(self, node: nodes.Node, scope: Scope) -> Any:  # noqa: ANN401, C901, PLR0911 - any annotation; one a node
         """Type that an expression has, None when that cannot be told."""
         if isinstance(node, nodes.Name):
             if node.ctx == "load" and node.name not in scope and node.name not in _GLOBALS:

@@ -48,7 +48,7 @@ def _fail(element: etree._Element, problem: str) -> ReportError:
     return ReportError(
         f"the rendered template has {problem}",
         where=f"line {element.sourceline or 0} of its output: <{element.tag}>",
-        remedy="use only the elements that docs/report-templates.md lists",
+        remedy="use only the elements that templates/README.md lists",
     )
 
 
