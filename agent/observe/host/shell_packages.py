@@ -49,37 +49,57 @@ _e apt-age 0
 """
 """Installed packages; for each whose candidate differs, where it comes from; the candidates' sources and files."""
 
+_ASIDE = r"""
+u='unshare -m'; [ "$_u" = 0 ] || u='unshare -rm'
+x='mount --make-rprivate / && mount -t tmpfs none /var/log && mount -t tmpfs none /var/tmp || exit 9
+t=/var/tmp
+for c in /var/cache/dnf /var/cache/yum; do
+  [ -d $c ] || continue
+  mkdir -p $t/new$c $t/old$c && mount --bind $c $t/old$c && mount -o remount,ro,bind $t/old$c &&
+    ln -s $t/old$c/* $t/new$c/ && mount --bind $t/new$c $c || exit 9
+done
+for d in /var/lib/dnf /var/lib/yum /var/lib/rpm "$(rpm -E %_dbpath 2>/dev/null)"; do
+  [ -d "$d" ] || continue
+  mount --bind "$d" "$d" && mount -o remount,ro,bind "$d" || exit 9
+done
+exec "$@"'
+_aside() { $T $u sh -c "$x" sh "$@"; }
+"""
+"""`_aside PROGRAM ...`: in a mount namespace of its own, where databases are read-only, caches are reached by links,
+and what is written (logs, locks) goes to memory that vanishes with it. Exit code 9: it could not be made."""
+
 RPM = r"""
 command -v rpm >/dev/null 2>&1 || { echo 'rpm is not installed' >&2; exit 3; }
 q='%{NAME}\t%|EPOCH?{%{EPOCH}}:{0}|\t%{VERSION}\t%{RELEASE}\t%{ARCH}\t%{SOURCERPM}'
 _q() { $_low $T rpm -qa --queryformat "$1"; }
 o=$(_q "$q\t%{MODULARITYLABEL}\n" 2>/dev/null)
 [ -n "$o" ] || o=$(_q "$q\t\n" 2>/dev/null)
-[ -n "$o" ] || o=$($T rpm -qa --queryformat "$q\t\n") || exit
+if [ -z "$o" ] && [ "$_u" = 0 ]; then
+  @aside@
+  _q() { _aside rpm -qa --queryformat "$1"; }
+  o=$(_q "$q\t%{MODULARITYLABEL}\n" 2>/dev/null)
+  [ -n "$o" ] || o=$(_q "$q\t\n") || exit 3
+fi
 printf '%s\n' "$o"
+""".replace("@aside@", _ASIDE)
+"""Installed packages in the query form of vuls, an epoch that is not there as 0; no module label on old rpm.
+
+Asked as a user who cannot write, since root's question would touch the database's locks.
 """
-"""Installed packages in the query form of vuls, an epoch that is not there as 0; no module label on old rpm."""
 
 DNF = r"""
 for m in dnf yum ''; do command -v "$m" >/dev/null 2>&1 && break; done
 [ -n "$m" ] || exit 0
+@aside@
 c=/var/cache/$m
 _b dnf-age
 stat -c '%Y %n' $c/*/repodata/*primary.xml* $c/*/repodata/repomd.xml $c/*/*/*/repomd.xml 2>/dev/null
 _e dnf-age 0
-u='unshare -m'; [ "$_u" = 0 ] || u='unshare -rm'
 v=--with-cve; [ "$m" = yum ] && v=cves
-x='mount --make-rprivate / && mount -t tmpfs none /var/log && mount -t tmpfs none /var/tmp || exit 9
-for d in /var/lib/dnf /var/lib/yum; do
-  [ -d $d ] || continue
-  mount --bind -o ro $d $d && mount -o remount,ro,bind $d || exit 9
-done
-'
-_d() { $T $u sh -c "$x exec $m -C -q $1"; }
-_b dnf-list; _d 'updateinfo list'; _e dnf-list $?
-_b dnf-cves; _d "updateinfo list $v"; _e dnf-cves $?
-_b dnf-check; _d check-update; r=$?; [ $r = 100 ] && r=0; _e dnf-check $r
-"""
+_b dnf-list; _aside $m -C -q updateinfo list; _e dnf-list $?
+_b dnf-cves; _aside $m -C -q updateinfo list $v; _e dnf-cves $?
+_b dnf-check; _aside $m -C -q check-update; r=$?; [ $r = 100 ] && r=0; _e dnf-check $r
+""".replace("@aside@", _ASIDE)
 """Advisories, their CVEs and what the mirror offers, out of what dnf or yum has cached (`-C`)."""
 
 
