@@ -8,12 +8,13 @@ import hashlib
 import hmac
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.model.asset import Host
-from agent.model.errors import DeclaredError
+from agent.model.errors import DeclaredError, UnreachedError
+from agent.model.observation import Reason
 
 _HASHED_FIELDS = 4
 _PLAIN_FIELDS = 3
@@ -78,6 +79,27 @@ def _entry(text: str, where: str) -> _Entry | None:
     if blob[4 : 4 + len(kind)] != kind.encode():
         raise DeclaredError(f"the key is not of the type {kind}", where=where, remedy="remove it and run `agent trust`")
     return _Entry(names, HostKey(kind, blob), marker == "@revoked")
+
+
+def compare(host: Host, key: HostKey, pinned: Sequence[HostKey]) -> None:
+    """Refuse a key that is not pinned.
+
+    Raises:
+        UnreachedError: `host-key-unknown` or `host-key-changed`, naming the fingerprints.
+    """
+    if key in pinned:
+        return
+    if not pinned:
+        remedy = f"compare it at the console, then: agent trust {host.name} --fingerprint {key.fingerprint}"
+        raise UnreachedError(
+            Reason.HOST_KEY_UNKNOWN, f"no host key is pinned; it shows {key.kind} {key.fingerprint}", remedy=remedy
+        )
+    old = ", ".join(f"{one.kind} {one.fingerprint}" for one in pinned)
+    raise UnreachedError(
+        Reason.HOST_KEY_CHANGED,
+        f"the host key has changed: pinned {old}; shown {key.kind} {key.fingerprint}",
+        remedy=f"find out why; if it is right: agent trust {host.name} --replace --fingerprint {key.fingerprint}",
+    )
 
 
 class KnownHosts:

@@ -22,9 +22,8 @@ from agent.model.ports import CredentialSource
 from agent.model.text import one_line
 from agent.session.deadline import Deadline
 from agent.session.failure import explain
-from agent.session.hostkeys import HostKey, KnownHosts
+from agent.session.hostkeys import HostKey, KnownHosts, compare
 from agent.session.legacy_stream import LegacyStream, Loop
-from agent.session.ssh import compare
 
 _KEX = [
     "curve25519-sha256@libssh.org",

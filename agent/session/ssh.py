@@ -20,7 +20,7 @@ from agent.model.ports import CredentialSource
 from agent.model.text import one_line
 from agent.session.deadline import Deadline, Watchdog
 from agent.session.failure import explain
-from agent.session.hostkeys import HostKey, KnownHosts
+from agent.session.hostkeys import HostKey, KnownHosts, compare
 
 # Its messages quote the server, and without a handler Python prints them raw on the terminal.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
@@ -207,27 +207,6 @@ def server_key(transport: paramiko.Transport) -> HostKey:
     """The key that the server has just proven to hold."""
     key = transport.get_remote_server_key()
     return HostKey(key.get_name(), key.asbytes())
-
-
-def compare(host: Host, key: HostKey, pinned: Sequence[HostKey]) -> None:
-    """Refuse a key that is not pinned.
-
-    Raises:
-        UnreachedError: `host-key-unknown` or `host-key-changed`, naming the fingerprints.
-    """
-    if key in pinned:
-        return
-    if not pinned:
-        remedy = f"compare it at the console, then: agent trust {host.name} --fingerprint {key.fingerprint}"
-        raise UnreachedError(
-            Reason.HOST_KEY_UNKNOWN, f"no host key is pinned; it shows {key.kind} {key.fingerprint}", remedy=remedy
-        )
-    old = ", ".join(f"{one.kind} {one.fingerprint}" for one in pinned)
-    raise UnreachedError(
-        Reason.HOST_KEY_CHANGED,
-        f"the host key has changed: pinned {old}; shown {key.kind} {key.fingerprint}",
-        remedy=f"find out why; if it is right: agent trust {host.name} --replace --fingerprint {key.fingerprint}",
-    )
 
 
 def _log_in(transport: paramiko.Transport, host: Host, credentials: CredentialSource) -> None:

@@ -7,6 +7,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -28,16 +29,15 @@ def fails(call, reason: str) -> UnreachedError:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server():
     """A PostgreSQL of our own on a loopback port; password `s3cret`."""
     if INITDB is None:
         pytest.skip("no PostgreSQL server on this machine; the lab has one")
-    folder = tmp_path_factory.mktemp("pg")
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))  # not below pytest's folder, which other users may not enter
     user = None
     if os.geteuid() == 0:  # which PostgreSQL refuses to run as
         user = "postgres" if any(entry.pw_name == "postgres" for entry in pwd.getpwall()) else "nobody"
-        for above in (folder, *folder.parents[:2]):
-            above.chmod(0o755)
+        folder.chmod(0o755)
         shutil.chown(folder, user)
     (folder / "password").write_text("s3cret\n")
     (folder / "password").chmod(0o644)
@@ -63,6 +63,7 @@ def server(tmp_path_factory):
     yield database
     process.terminate()
     process.wait(10)
+    shutil.rmtree(folder)
 
 
 def opened(database: Database, password: str = "s3cret", seconds: float = 5) -> sql.Sql:
