@@ -74,7 +74,7 @@ def test_inner_host_is_reached_through_the_bastion_only(lab):
     jump = f"ssh -F none -o UserKnownHostsFile={known} -i {lab.key} -W %h:%p ops@10.66.0.31"
     done = _ssh(lab, lab.workspace, "10.66.1.32", "hostname", "-o", f"ProxyCommand={jump}")
     assert done.stdout.decode().split() == ["inner-01"], done.stderr
-    with pytest.raises(OSError, match="unreachable|No route"):
+    with pytest.raises(OSError, match=r"unreachable|No route"):
         socket.create_connection(("10.66.1.32", 22), timeout=5)
 
 
@@ -105,6 +105,19 @@ def test_hostile_host_greets_with_markup_escapes_templates_controls_and_gbk(lab)
     assert b"<script>" in _ssh(lab, lab.workspace, "10.66.0.44", "cat /etc/os-release").stdout
 
 
+def _within(connection: socket.socket, seconds: float) -> bytes:
+    """What arrives in that time."""
+    received = b""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        connection.settimeout(left)
+        try:
+            received += connection.recv(4096)
+        except TimeoutError:
+            break
+    return received
+
+
 @pytest.mark.parametrize(
     ("name", "what"),
     [
@@ -128,15 +141,12 @@ def test_each_troublesome_host_troubles_in_its_own_way(lab, name, what):
     else:
         with socket.create_connection((address, 22), timeout=5) as connection:
             connection.settimeout(2.5)
-            received = b""
-            with pytest.raises(TimeoutError):
-                while True:
-                    received += connection.recv(1)
-                    connection.settimeout(2.5 if what == "silence" else 0.5)
-        assert len(received) == (0 if what == "silence" else 1)
+            received = _within(connection, 2.5)
+        assert (len(received) == 0) if what == "silence" else (1 <= len(received) <= 4)
 
 
-def test_refusing_host_refuses(lab):
+@pytest.mark.usefixtures("lab")
+def test_refusing_host_refuses():
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("10.66.0.62", 22), timeout=5)
 
