@@ -20,18 +20,24 @@ _WHOLE = 700
 _TOGETHER = 18
 """An id of at most so many characters is never broken (CVE-2026-12345 has 14)."""
 
-_LONG = re.compile(r"[^\s\u2e80-\U0010ffff]{13,}")
-_AFTER = re.compile(r"([/._,:;=@&?+-])(?=.)")
-_UNBROKEN = re.compile(r"([^\u200b]{10})(?=[^\u200b]{3})")
+# Lines break by themselves after a slash, and after a hyphen that no digit follows; what is longer needs help.
+_LONG = re.compile(r"(?:[^\s\u2e80-\U0010ffff/-]|-(?=\d)){15,}")
+_DENSE = 20
+"""In a table of small print so many characters fit into any column; each break point costs Typst memory."""
+_BREAK = re.compile(r"([^._,:;=@&?+]{5,11}[._,:;=@&?+]|.{12})(?=.{3})")
 
 
 def _loosen(match: re.Match[str]) -> str:
-    return _UNBROKEN.sub("\\1\u200b", _AFTER.sub("\\1\u200b", match[0]))
+    return _BREAK.sub("\\1\u200b", match[0])
 
 
-def soften(text: str) -> str:
+def _loosen_dense(match: re.Match[str]) -> str:
+    return match[0] if len(match[0]) <= _DENSE else _loosen(match)
+
+
+def soften(text: str, *, dense: bool = False) -> str:
     """Put zero-width spaces into long unbroken tokens (paths, hashes), so that they wrap in a narrow column."""
-    return _LONG.sub(_loosen, text.replace("\u200b", ""))
+    return _LONG.sub(_loosen_dense if dense else _loosen, text.replace("\u200b", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +52,17 @@ class LaidOut:
     """Pages in all, cover included."""
 
 
-def _para(para: Para) -> dict[str, object]:
+def _para(para: Para, *, dense: bool = False) -> dict[str, object]:
     runs: list[list[str]] = []
     for run in para.runs:
-        text = run.text if run.style == "id" and len(run.text) <= _TOGETHER else soften(run.text)
+        text = run.text if run.style == "id" and len(run.text) <= _TOGETHER else soften(run.text, dense=dense)
         runs.append([text, run.style] if run.style else [text])
     return {"kind": para.kind, "runs": runs or [[""]]}
 
 
-def _row(row: Row) -> dict[str, object]:
+def _row(row: Row, *, dense: bool) -> dict[str, object]:
     data: dict[str, object] = {
-        "cells": [[_para(para) for para in cell.paras] for cell in row.cells],
+        "cells": [[_para(para, dense=dense) for para in cell.paras] for cell in row.cells],
         "finding": row.finding,
     }
     if row.size > _WHOLE:
@@ -72,8 +78,8 @@ def _block(block: Block) -> dict[str, object]:  # noqa: PLR0911 - one return a k
                 "kind": block.kind,
                 "widths": block.widths,
                 "aligns": block.aligns,
-                "head": [_row(row) for row in block.head],
-                "rows": [_row(row) for row in block.rows],
+                "head": [_row(row, dense="dense" in block.kind) for row in block.head],
+                "rows": [_row(row, dense="dense" in block.kind) for row in block.rows],
             }
         case Para():
             return {"t": "para", **_para(block)}
