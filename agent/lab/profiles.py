@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from agent.lab import identity
-from agent.lab.machines import TROUBLE, VM
+from agent.lab.machines import GATEWAY, MIRROR_PORT, TROUBLE, VM
 from agent.lab.run import write
 
 STRANGERS = ("changed-01",)
@@ -32,8 +32,9 @@ def inventory(profile: str) -> dict[str, dict[str, Any]]:
         "user": "scan", "dbname": "mysql", "tls": "require", "zone": "lab", "owner": "lab", "importance": "normal",
     }  # fmt: skip
     group = {"zone": "lab", "owner": "lab", "importance": "normal"}
+    declared = {"schema_version": 1, "defaults": {"user": "ops"}, "mirrors": [f"{GATEWAY}:{MIRROR_PORT}"]}
     return {
-        "hosts.yaml": {"schema_version": 1, "defaults": {"user": "ops"}, "groups": {profile: group}, "hosts": hosts},
+        "hosts.yaml": {**declared, "groups": {profile: group}, "hosts": hosts},
         "databases.yaml": {"schema_version": 1, "databases": [database] if profile == "trouble" else []},
     }
 
