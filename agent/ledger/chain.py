@@ -15,7 +15,7 @@ GENESIS = "0" * 64
 """What the first entry follows on."""
 CHECKPOINT_TYPE = "secops-agent checkpoint 1"
 _FORM = re.compile(
-    rf"{CHECKPOINT_TYPE}\nid ([1-9]\d*)\nseq ([1-9]\d*)\nhead ([0-9a-f]{{64}})\nat (\S+)\n"
+    rf"{CHECKPOINT_TYPE}\nid ([1-9]\d*)\nseq ([1-9]\d*)\nhead ([0-9a-f]{{64}})\nat ([0-9TZ:.-]+)\n"
     r"previous ([0-9a-f]{64})\n",
     re.ASCII,
 )
