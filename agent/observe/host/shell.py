@@ -216,7 +216,9 @@ exit 0
 
 FIREWALL = r"""
 [ "$_u" = 0 ] || { echo 'needs root' >&2; exit 3; }
-if [ -d /sys/module/nf_tables ] && command -v nft >/dev/null 2>&1; then
+m=$R/lib/modules/$(uname -r)
+there() { [ -d "$R/sys/module/$1" ] || [ ! -d "$m" ] || grep -qs "/$1\.ko" "$m/modules.builtin"; }
+if there nf_tables && command -v nft >/dev/null 2>&1; then
   $T nft -n list ruleset | awk '
     /^[ \t]*(table|chain|set|map|type|policy|elements|flags|counter)[ \t]/ || /^[ \t]*}/ || /^[ \t]*$/ {
       if ($1 == "type" && / hook input / && / policy drop/) print "nft_policy drop"
@@ -224,13 +226,14 @@ if [ -d /sys/module/nf_tables ] && command -v nft >/dev/null 2>&1; then
     { n++ } END { print "nft_rules " n + 0 }'
 fi
 f=$R/proc/net/ip_tables_names
-if { [ -s "$f" ] || [ -d /sys/module/nf_tables ]; } && command -v iptables-save >/dev/null 2>&1; then
+if { [ -s "$f" ] || there nf_tables; } && command -v iptables-save >/dev/null 2>&1; then
   $T iptables-save 2>/dev/null | awk '/^-A/ { n++ } /^:INPUT DROP/ { print "iptables_policy drop" }
     END { print "iptables_rules " n + 0 }'
 fi
 exit 0
 """
-"""Counts of packet-filter rules; asked only where the kernel part is loaded, since asking would load it."""
+"""Counts of packet-filter rules; asked only where the kernel part is loaded, built in or not to be had,
+since asking would otherwise load it."""
 
 STALE = r"""
 [ "$_u" = 0 ] || { echo 'needs root to read other processes' >&2; exit 3; }
