@@ -13,6 +13,7 @@ from agent.cli.show import echo_summary, watcher
 
 if TYPE_CHECKING:
     from agent.app import App
+    from agent.flows.judge import Summary
 
 LAYERS = ("host", "middleware", "database", "network")
 
@@ -62,6 +63,7 @@ def command(
         click.echo(json.dumps(summary.to_dict(), ensure_ascii=False, default=str))
     else:
         echo_summary(app, summary)
+    _settle(app, summary, quiet=as_json)
     if not summary.complete:
         return Exit.INCOMPLETE
     return Exit.FINDINGS if sum(summary.severities.values()) else Exit.CLEAN
@@ -103,6 +105,27 @@ def _begin(
             click.echo("warning: these dates are estimated; confirm them in periods.yaml once announced", err=True)
         click.echo(f"run     {run_id}  {len(chosen)} targets")
     return run_id
+
+
+def _settle(app: App, summary: Summary, *, quiet: bool) -> None:
+    """Let a whole round by hand count as the period's scheduled scan, once that is due; a partial one never does."""
+    from agent.jobs import mark_done, plan
+    from agent.model.errors import AgentError
+    from agent.store import runs
+
+    run = runs.run_by_id(app.store, summary.run)
+    whole = {target.name for target in app.inventory.targets} == set(run.plan["targets"])
+    if not (whole and len(run.plan["layers"]) == len(LAYERS) and summary.complete):
+        return
+    for job in plan(app.periods):
+        if job.job == f"scan:{run.period}" and job.due_at <= app.clock() < job.until:
+            try:
+                mark_done(app.store, job, app.clock(), summary.run)
+            except AgentError as error:
+                click.echo(f"schedule: {error.message}", err=True)
+                continue
+            if not quiet:
+                click.echo(f"schedule: {job.job} is done")
 
 
 def _leave() -> None:

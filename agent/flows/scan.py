@@ -38,6 +38,8 @@ DEADLINE = 120.0
 GRACE = 15.0
 """Seconds after which the network look starts without the stragglers; they get their own afterwards."""
 WORKERS = 32
+LOOK = 6
+"""The network look of all hosts may take this many deadlines; over all 65,535 ports five times as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,7 @@ class _Round:
 
     def collect(self) -> None:
         """Every waiting task ends as done or unreached; only our own failure leaves it waiting."""
+        self.app.controls  # noqa: B018 - read once here, not by every thread at the same time
         waiting = [task for task in runs.tasks(self.app.store, self.run_id) if task.state == "waiting"]
         by_name = {target.name: target for target in self.app.inventory.targets}
         looks = [by_name[task.target] for task in waiting if task.kind == "network"]
@@ -243,7 +246,8 @@ class _Round:
             self.watch(Step(name, "network", "start"))
         ports = {port for name in reachable for port in self.ports.get(name, ())}
         try:
-            xml = network.scan(reachable, sorted(ports), full=self.plan.full_ports)
+            patience = self.plan.deadline * LOOK * (5 if self.plan.full_ports else 1)
+            xml = network.scan(reachable, sorted(ports), full=self.plan.full_ports, timeout=patience)
             seen = {facts.target: facts for facts in network.parse(xml, reachable)}
         except (UnreachedError, ToolError) as error:
             reason = Reason(error.reason) if isinstance(error, UnreachedError) else Reason.TOOL

@@ -147,6 +147,7 @@ def parse(target: str, stdout: bytes, stderr: bytes, nonce: str, banner: str = "
     stale = reader.value("stale", system.stale) or ()
     listeners = reader.value("ss", system.listeners) or ()
     instances, subjects = middleware.parse(answers, target, packages)
+    reader.unseen.update(middleware.unseen(answers))
     own = Subject(
         kind="linux",
         target=target,
