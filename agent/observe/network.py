@@ -138,7 +138,7 @@ def _arguments(
         _POLITE if polite else _BRISK,
         # All hosts side by side, so that a slow one holds nobody up.
         f"--min-hostgroup {min(len(hosts), 256)}",
-        f"--host-timeout {max(int(timeout * 0.8), 5)}s --script-timeout 30s",
+        f"--host-timeout {max(int(timeout * 0.5), 5)}s --script-timeout 30s",
         f"--script {','.join(wanted)}" if wanted else "",
     ]
     chosen = "1-65535" if full else network_ports.ranges({*network_ports.top(), *ports})
@@ -161,7 +161,7 @@ def scan(
         ports: TCP ports united with nmap's 1,000 most frequent ones.
         full: all 65,535 TCP ports.
         polite: bounded rate and -T3, for production; else -T4.
-        timeout: seconds for the whole run; a host that takes over four fifths is given up (`timed_out`).
+        timeout: seconds for the whole run; a host that takes over half of it is given up (`timed_out`).
         scripts: NSE scripts, from `ALLOWED` only.
 
     Raises:

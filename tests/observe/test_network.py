@@ -88,7 +88,7 @@ def test_the_bare_command_is_what_really_ran(services):
 def test_a_host_that_takes_too_long_is_timed_out_not_closed():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        raw = network.scan({"me": "127.0.0.1"}, [port], timeout=12, scripts=())
+        raw = network.scan({"me": "127.0.0.1"}, [port], timeout=20, scripts=())
     (facts,) = network.parse(raw, {"me": "127.0.0.1"})
     assert facts.timed_out
 
