@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,11 +48,15 @@ def pytest_collection_modifyitems(items):
 
 @contextmanager
 def _users() -> Iterator[dict]:
-    """The count of test processes that use the lab, changed under a lock."""
+    """The test processes that use the lab, changed under a lock; those that died without a word are dropped."""
     with USERS.open("a+", encoding="utf-8") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         handle.seek(0)
-        state = json.loads(handle.read() or '{"count": 0, "ours": false}')
+        state = json.loads(handle.read() or "{}")
+        state = {
+            "pids": [pid for pid in state.get("pids", []) if Path(f"/proc/{pid}").exists()],
+            "ours": state.get("ours", False),
+        }
         yield state
         handle.seek(0)
         handle.truncate()
@@ -60,15 +65,16 @@ def _users() -> Iterator[dict]:
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
+    """Raise the lab, with trouble; the last user takes it down unless it was up before the first came."""
     if reasons := _incapable():
         pytest.skip("; ".join(reasons))
     with _users() as state:
-        if state["count"] == 0:
+        if not state["pids"]:
             state["ours"] = not any(machine.state == "up" for machine in world.status(ROOT))
-        state["count"] += 1
+        state["pids"].append(os.getpid())
         world.up(ROOT, trouble=True)
     yield Lab()
     with _users() as state:
-        state["count"] = max(0, state["count"] - 1)
-        if state["count"] == 0 and state["ours"]:
+        state["pids"] = [pid for pid in state["pids"] if pid != os.getpid()]
+        if not state["pids"] and state["ours"]:
             world.down(ROOT)
