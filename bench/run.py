@@ -12,7 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,8 @@ from agent.flows import demo, scan
 from agent.model.asset import Host, Layer
 from agent.observe import host as hosts
 from agent.observe import network
+from agent.session import FileCredentials
+from agent.store import runs
 
 ROOT = Path(__file__).parents[1]
 AGENT = [sys.executable, "-m", "agent"]
@@ -52,25 +54,21 @@ def help_time() -> None:
     row("`agent --help`", f"{seconds:.2f} s", "< 0.3 s")
 
 
-def bare_host(app: App, host: Host, bastion: paramiko.Transport | None = None) -> bytes:
+def plain_hosts(app: App) -> list[Host]:
+    """Hosts that paramiko reaches by itself: neither the bastion's inner host nor the one with old algorithms."""
+    return [host for host in app.inventory.hosts if host.transport == "ssh" and not host.bastion]
+
+
+def bare_host(app: App, credentials: FileCredentials, host: Host) -> bytes:
     """The floor: paramiko connect and the same script, nothing kept, nothing checked but the login."""
     client = paramiko.SSHClient()
     client.set_missing_host_key_policy(paramiko.WarningPolicy())
-    sock = bastion.open_channel("direct-tcpip", (host.address, host.port), ("127.0.0.1", 0)) if bastion else None
-    key = app.sessions.credentials.key_file(host) if host.auth == "key" else None
-    word = app.sessions.credentials.password(host, "login").reveal() if host.auth == "password" else None
-    client.connect(
-        host.address,
-        host.port,
-        host.user,
-        password=word,
-        key_filename=key,
-        sock=sock,
-        look_for_keys=False,
-        allow_agent=False,
-    )
-    sudo = app.sessions.credentials.password(host, "sudo").reveal() + "\n" if host.become.password else ""
-    stdin, stdout, _ = client.exec_command("sudo -S -p '' sh -s" if sudo else "sudo -n sh -s")
+    key = credentials.key_file(host) if host.auth == "key" else None
+    word = credentials.password(host, "login").reveal() if host.auth == "password" else None
+    login = {"password": word, "key_filename": key, "look_for_keys": False, "allow_agent": False}
+    client.connect(host.address, host.port, host.user, **login)
+    sudo = credentials.password(host, "sudo").reveal() + "\n" if host.become.password else ""
+    stdin, stdout, _ = client.exec_command("sudo -k -S -p '' sh -s" if sudo else "sudo -n sh -s")
     stdin.write(sudo + hosts.script(app.controls, "0" * 24))
     stdin.channel.shutdown_write()
     out = stdout.read()
@@ -79,18 +77,21 @@ def bare_host(app: App, host: Host, bastion: paramiko.Transport | None = None) -
 
 
 def bare_collection(app: App) -> None:
-    """All hosts that paramiko can reach, a thread each."""
-    plain = [host for host in app.inventory.hosts if host.transport == "ssh" and not host.bastion]
+    """A thread each."""
+    credentials = FileCredentials(app.state / "credentials.yaml")
+    plain = plain_hosts(app)
     with ThreadPoolExecutor(len(plain)) as pool:
-        for out in pool.map(lambda host: bare_host(app, host), plain):
+        for out in pool.map(lambda host: bare_host(app, credentials, host), plain):
             assert out.rstrip().endswith(b"end"), "the bare floor got half an answer"
 
 
-def our_collection(app: App) -> None:
-    """The host tasks of a round, sealed and stored, all hosts."""
-    plan = scan.Plan("", tuple(host.name for host in app.inventory.hosts), (Layer.HOST, Layer.MIDDLEWARE), "bench")
+def our_collection(app: App, chosen: Sequence[Host]) -> None:
+    """The host tasks of a round, sealed and stored."""
+    plan = scan.Plan("", tuple(host.name for host in chosen), (Layer.HOST, Layer.MIDDLEWARE), "bench")
     run_id = scan.begin(app, None, plan)
     scan._Round(app, run_id, plan, lambda _: None).collect()  # noqa: SLF001 - collecting alone is what is measured
+    states = {task.state for task in runs.tasks(app.store, run_id)}
+    assert states == {"done"}, "a host was not reached"
 
 
 def bare_nmap(app: App) -> None:
@@ -132,11 +133,14 @@ def main() -> int:
     raised = not any(item.up for item in lab.status(app.root))
     demo.raise_lab(app, lambda line: print(line, file=sys.stderr))
     try:
-        bare, ours = timed(lambda: bare_collection(app)), timed(lambda: our_collection(app))
-        row("collecting all hosts", f"{ours:.2f} s, bare {bare:.2f} s, {ours / bare:.2f}x", "<= 2x bare, < 3 s")
+        plain = plain_hosts(app)
+        bare, ours = timed(lambda: bare_collection(app)), timed(lambda: our_collection(app, plain))
+        every = timed(lambda: our_collection(app, app.inventory.hosts))
+        row(f"collecting {len(plain)} hosts", f"{ours:.2f} s, bare {bare:.2f} s, {ours / bare:.2f}x", "<= 2x bare")
+        row(f"collecting all {len(app.inventory.hosts)} hosts", f"{every:.2f} s", "< 3 s")
         nmap = timed(lambda: bare_nmap(app), 1)
         seconds, peak = whole_scan()
-        floor = bare + nmap
+        floor = bare + nmap  # the bare collection leaves two hosts and the databases out: a floor on the low side
         row(
             f"whole scan of {len(app.inventory.targets)} targets",
             f"{seconds:.2f} s, bare {bare:.2f} + {nmap:.2f} s, {seconds / floor:.2f}x",
