@@ -19,11 +19,13 @@ from pathlib import Path
 
 from agent.lab.machines import BASE_PACKAGES, GATEWAY, LAYERS, MIRROR_PORT, Machine
 from agent.lab.record import Record, Thing
-from agent.lab.run import run, write
+from agent.lab.run import ROOM, run, write
 from agent.lab.sources import Sources, machine_sources
 from agent.model.errors import ToolError
 
 SUITE = "bookworm"
+NEEDED = 3_000_000_000
+"""Bytes that must be free before the first build: layers, mirror, downloads, and what the hosts write."""
 TIED = ("setpriv", "--pdeathsig", "KILL")
 """Ends a build when the process that wanted it is killed."""
 Echo = Callable[[str], object]
@@ -110,6 +112,9 @@ class Cache:
         """Build the base and the service layers that are missing, two at a time."""
         base = self.path("base", self.base_key)
         if not base.exists():
+            free = shutil.disk_usage(self.folder).free
+            if free < NEEDED:
+                raise ToolError(f"only {free / 1e9:.1f} GB are free", where=str(self.folder), remedy=ROOM)
             self.echo("building the base root file system ...")
             self._bootstrap(base)
         absent = [layer for layer in LAYERS if not self.path(layer, self.layer_key(layer)).exists()]

@@ -45,7 +45,7 @@ class Machine:
     listeners: tuple[str, ...] = ("tcp/22",)
     """What must listen before the machine is up; equals the inventory's, save what is planted as unexpected."""
     kind: str = "container"
-    """`container` (systemd in nspawn), `tarpit:MODE` (a process that misbehaves) or `empty` (an address, no more)."""
+    """`container` (systemd in nspawn), `tarpit:MODE` (a process that misbehaves), `empty` (an address) or `vm`."""
     inner: bool = False
     """On the inner network, behind bastion-01."""
     recipe: str = ""

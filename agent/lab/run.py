@@ -9,6 +9,7 @@ from pathlib import Path
 
 from agent.model.errors import ToolError
 
+ROOM = "free some disk space (the lab takes about 3 GB), or name another folder with $AGENT_LAB_CACHE"
 _NOISE = "Attempted to remove disk file system"
 """systemd-nspawn says this at each clean exit."""
 
@@ -49,9 +50,10 @@ def run(
         raise explain(error) from error
     if check and done.returncode != 0:
         said = [line for line in (done.stderr.strip() or done.stdout.strip()).splitlines() if _NOISE not in line]
-        tail = " | ".join(said[-4:]) or "no output"
-        remedy = "free some disk space (the lab takes about 4 GB)" if "No space left" in done.stderr else ""
-        raise ToolError(f"exit code {done.returncode}: {tail}", where=" ".join(argv)[:200], remedy=remedy)
+        where = " ".join(argv[:4])[:100]
+        if "No space left" in done.stderr:
+            raise ToolError("the disk is full", where=where, remedy=ROOM)
+        raise ToolError(f"exit code {done.returncode}: {' | '.join(said[-4:]) or 'no output'}", where=where)
     return done.stdout
 
 
@@ -59,7 +61,7 @@ def explain(error: OSError) -> ToolError:
     """Turn an OSError into a sentence that says what to do."""
     where = str(error.filename or "")
     if error.errno == errno.ENOSPC:
-        return ToolError("the disk is full", where=where, remedy="free some disk space (the lab takes about 4 GB)")
+        return ToolError("the disk is full", where=where, remedy=ROOM)
     return ToolError(error.strerror or str(error), where=where)
 
 

@@ -37,7 +37,7 @@ def up(workspace: Path, record: Record, echo: Callable[[str], object]) -> None:
         return
     record.clear(VM.name)
     cache = Cache(record, echo)
-    lowers = _ensure(cache)
+    lowers = [boot.make_lists(record, cache), *_ensure(cache)]
     folder = record.folder / "run" / VM.name
     record.add(Thing(VM.name, "folder", str(folder)))
     shutil.rmtree(folder, ignore_errors=True)

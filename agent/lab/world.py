@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,8 @@ class MachineState:
 
 
 def _folder(workspace: Path) -> Path:
+    if os.geteuid() != 0:
+        raise RefusedError("the lab is root's", remedy="run it as root (try sudo)")
     folder = workspace.resolve() / "state" / "lab"
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
