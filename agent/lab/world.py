@@ -34,6 +34,11 @@ class MachineState:
     lacks: tuple[str, ...] = ()
     """Listeners that are expected and not there."""
 
+    @property
+    def up(self) -> bool:
+        """Whether it runs and all that must listen does."""
+        return self.state == "up"
+
 
 def _folder(workspace: Path) -> Path:
     if os.geteuid() != 0:

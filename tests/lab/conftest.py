@@ -40,6 +40,7 @@ def _incapable() -> list[str]:
     return [reason for reason in world.missing() if not reason.startswith("packages missing")]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     for item in items:
         if "lab" in getattr(item, "fixturenames", ()):
