@@ -95,10 +95,11 @@ c=/var/cache/$m
 _b dnf-age
 stat -c '%Y %n' $c/*/repodata/*primary.xml* $c/*/repodata/repomd.xml $c/*/*/*/repomd.xml 2>/dev/null
 _e dnf-age 0
+_b dnf-check; _aside $m -C -q check-update; r=$?; n=$r; [ $r = 100 ] && r=0; _e dnf-check $r
 v=--with-cve; [ "$m" = yum ] && v=cves
-_b dnf-list; _aside $m -C -q updateinfo list; _e dnf-list $?
-_b dnf-cves; _aside $m -C -q updateinfo list $v; _e dnf-cves $?
-_b dnf-check; _aside $m -C -q check-update; r=$?; [ $r = 100 ] && r=0; _e dnf-check $r
+# Each call starts Python and loads every repository: where nothing is offered, no advisory can be either.
+_b dnf-list; r=0; [ $n = 0 ] || { _aside $m -C -q updateinfo list; r=$?; }; _e dnf-list $r
+_b dnf-cves; r=0; [ $n = 0 ] || { _aside $m -C -q updateinfo list $v; r=$?; }; _e dnf-cves $r
 """.replace("@aside@", _ASIDE)
 """Advisories, their CVEs and what the mirror offers, out of what dnf or yum has cached (`-C`)."""
 
