@@ -24,6 +24,8 @@ case $0 in */*) cd "${0%/*}" || exit 2 ;; esac
 
 failed=0
 bad() {
+    # What was tampered with may hold bytes that a terminal obeys: they are not shown.
+    case $1$2 in *[!\ -~]*) set -- "${3:-this folder}" 'holds bytes that are no text: it was edited' ;; esac
     printf 'FAILED  %s: %s\n' "$1" "$2"
     failed=1
 }
@@ -52,7 +54,7 @@ core=' '
 while IFS= read -r line; do
     case $line in
         *': OK') good=$((good + 1)); core="$core${line%: OK} " ;;
-        *) bad "${line%%: *}" 'differs from SHA256SUMS' ;;
+        *) bad "${line%%: *}" 'differs from SHA256SUMS' SHA256SUMS ;;
     esac
 done <"$tmp/sums"
 [ "$good" = "$listed" ] || bad SHA256SUMS "has $listed lines, $good of them hold"
@@ -79,6 +81,7 @@ fi
 # 3. What the checkpoint says.
 signed_seq=
 signed_head=
+signed_at=
 {
     IFS= read -r type
     [ "$type" = 'secops-agent checkpoint 1' ] || bad checkpoint.txt 'is no checkpoint of this kind'
@@ -119,7 +122,8 @@ while IFS= read -r line; do
     case $line in *': OK') ;; *) bad "ledger.txt:${line%%: *}" 'does not have its hash: it was edited' ;; esac
 done <"$tmp/result"
 [ "$number" = "$signed_seq" ] ||
-    bad ledger.txt "has $number entries, the signed checkpoint says ${signed_seq:-nothing}"
+    bad ledger.txt "has $number entries, the signed checkpoint says ${signed_seq:-nothing}" checkpoint.txt
+case $signed_at in *[!0-9TZ:.-]*) bad checkpoint.txt 'holds a time that is none' ;; esac
 [ "$prev" = "$signed_head" ] || bad ledger.txt 'does not end at the signed head'
 if [ -n "$head" ] && [ -z "$found" ]; then
     bad ledger.txt "does not contain the head $head: an older or another ledger"
@@ -167,7 +171,7 @@ if [ "$failed" != 0 ]; then
     echo 'NOT VERIFIED'
     exit 1
 fi
-echo "verified: $number entries, head $prev, signed at ${signed_at:-?}"
+echo "verified: $number entries, head $prev, signed at $signed_at"
 if [ -z "$fingerprint" ]; then
     echo "signed by key $signer: compare it with the fingerprint on paper, or give it with -k"
 fi

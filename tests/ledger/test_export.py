@@ -353,6 +353,19 @@ def test_hostile_lists_name_nothing_outside(exported):
     assert {"SHA256SUMS:1", "SHA256SUMS:2", "SHA256SUMS"} <= {flaw.place for flaw in found.flaws}
 
 
+@pytest.mark.parametrize("name", ["SHA256SUMS", "checkpoint.txt", "ledger.txt", "contents.txt"])
+def test_hostile_bytes_do_not_reach_the_terminal(exported, name):
+    file = exported.folder / name
+    file.write_bytes(file.read_bytes().replace(b"e", b"\x1b]0;pwned\x07\xe3").replace(b"seq 7", b"seq \x1b[31m"))
+    if name != "SHA256SUMS":
+        fits(exported.folder)
+    code, output = sh(exported.folder, "-k", exported.fingerprint)
+    assert code == 1
+    assert output.replace("\n", "").isprintable()
+    assert "\x1b" not in output
+    assert not exported.python().ok
+
+
 def test_300_entries_verify_within_a_second(bench):
     """0.5 s alone on a machine of two cores; the allowance is for what else runs here."""
     bench.ledger.seal_many([Item("host", f"answer {number}".encode(), "r", "s") for number in range(300)])
