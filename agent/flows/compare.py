@@ -111,13 +111,13 @@ def earlier_rounds(app: App, run_id: str) -> list[Round]:
 
 
 def trend(rounds: Sequence[Round]) -> tuple[TrendPoint, ...]:
-    """Counts by severity, oldest first; accepted risks and coverage are left out."""
+    """Counts by severity, oldest first; what is open alone."""
     points = []
     for round_ in reversed(rounds):
         counts = Counter(
             item.severity
             for item in round_.findings
-            if item.kind is not FindingKind.COVERAGE and item.state is not FindingState.ACCEPTED
+            if item.kind is not FindingKind.COVERAGE and item.state is FindingState.OPEN
         )
         points.append(
             TrendPoint(

@@ -290,7 +290,7 @@ def _summary(app: App, run_id: str, seen: _Seen, findings: Sequence[Finding], ve
         run=run_id,
         targets=len(planned),
         unreached=tuple(seen.unreached),
-        severities=dict(Counter(item.severity.value for item in findings if item.state is not FindingState.ACCEPTED)),
+        severities=dict(Counter(item.severity.value for item in findings if item.state is FindingState.OPEN)),
         states=dict(Counter(item.state.value for item in findings)),
         verdicts={outcome.value: sum(item.outcome is outcome for item in verdicts) for outcome in Outcome},
         per_target=per_target,

@@ -109,20 +109,24 @@ def _numbered(report: ScanReport) -> dict[str, list[FindingView]]:
     return views
 
 
+def _open(findings: Iterable[Finding]) -> list[Finding]:
+    """What is to be mended: neither accepted, nor waiting for a person's judgement, nor without a verdict."""
+    return [item for item in findings if item.state is FindingState.OPEN]
+
+
 def _grade(findings: Sequence[Finding], *, seen: bool) -> tuple[str, str]:
-    live = [item.severity for item in findings if item.state is not FindingState.ACCEPTED]
     if not seen:
         return "未扫描", "unknown"
-    if not live:
+    if not findings:
         return "未发现", "good"
-    worst = min(live, key=lambda severity: severity.rank)
+    worst = min((item.severity for item in findings), key=lambda severity: severity.rank)
     return worst.zh, worst.value
 
 
 def _target(
     row: TargetRow, number: int, views: Sequence[FindingView], missing: Sequence[MissingView], errors: Sequence[Verdict]
 ) -> TargetView:
-    found = [view.finding for view in views]
+    found = _open(view.finding for view in views)
     why: dict[str, str] = {}
     for item in missing:
         why[item.layer] = f"{item.reason}：{item.detail}" if item.detail else item.reason
@@ -163,10 +167,10 @@ def _targets(report: ScanReport, missing: Sequence[MissingView], errors: Sequenc
 
 def _categories(report: ScanReport) -> tuple[CategoryView, ...]:
     groups = defaultdict(list)
-    for item in report.findings:
+    for item in _open(report.findings):
         groups[category(item)].append(item)
     ordered = sorted(groups.items(), key=lambda pair: (-len(pair[1]), pair[0]))
-    whole = len(report.findings)
+    whole = sum(map(len, groups.values()))
     return tuple(
         CategoryView(
             label, _counts(found), len(found), len({item.target for item in found}), percent(len(found), whole)
@@ -188,7 +192,7 @@ def _by_check(findings: Iterable[Finding]) -> list[list[Finding]]:
 
 def _spread(report: ScanReport) -> tuple[SpreadView, ...]:
     rows = []
-    for found in _by_check(report.findings):
+    for found in _by_check(_open(report.findings)):
         targets = len({item.target for item in found})
         first = found[0]
         share = percent(targets, len(report.targets))
@@ -207,7 +211,7 @@ def _change_groups(report: ScanReport) -> tuple[ChangeGroup, ...]:
 
 def _remedies(report: ScanReport) -> tuple[Remedy, ...]:
     rows = []
-    for found in _by_check(item for item in report.findings if item.state is not FindingState.ACCEPTED):
+    for found in _by_check(_open(report.findings)):
         first = found[0]
         batch = _BATCHES.get(first.severity, "第三批")
         where = names(item.target for item in found)
@@ -249,12 +253,14 @@ def derive(report: ScanReport, *, single: str = "") -> View:
     states = Counter(item.state for item in report.findings)
     outcomes = Counter(item.outcome for item in report.verdicts)
     changed = Counter(item.change for item in report.changes)
-    grade, css = _grade(report.findings, seen=any(row.seen for row in report.targets))
+    weak = _open(report.findings)
+    grade, css = _grade(weak, seen=any(row.seen for row in report.targets))
     return View(
         total=total,
+        weak=len(weak),
         severities=tuple(
-            Count(severity.zh, severity.value, count, percent(count, total))
-            for severity, count in zip(Severity, _counts(report.findings), strict=True)
+            Count(severity.zh, severity.value, count, percent(count, len(weak)))
+            for severity, count in zip(Severity, _counts(weak), strict=True)
         ),
         states=tuple(Count(word, key.value, states[key], percent(states[key], total)) for key, word in STATES.items()),
         grade=grade,

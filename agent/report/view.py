@@ -143,6 +143,8 @@ class View:
     """Everything derived from a report."""
 
     total: int
+    weak: int
+    """Findings to be mended; grades and charts count these alone."""
     severities: tuple[Count, ...]
     states: tuple[Count, ...]
     grade: str
