@@ -13,7 +13,7 @@ from agent.cli.show import echo_summary, watcher
 
 if TYPE_CHECKING:
     from agent.app import App
-    from agent.flows.judge import Summary
+    from agent.flows.summary import Summary
 
 LAYERS = ("host", "middleware", "database", "network")
 
@@ -43,7 +43,7 @@ def command(
 
     Exit codes: 0 clean, 1 findings, 2 error, 3 something was not reached.
     """
-    from agent.flows import scan
+    from agent.flows.engine import advance
 
     if run_id and (period or targets or groups or layers or full_ports):
         raise click.UsageError("--resume goes with no other choice: the run keeps its own plan")
@@ -54,7 +54,7 @@ def command(
         run_id = _begin(app, period or "", targets, groups, layers, full_ports, deadline, quiet=as_json)
     try:
         with watcher(quiet=as_json) as watch:
-            summary = scan.advance(app, run_id, watch)
+            summary = advance(app, run_id, watch)
     except KeyboardInterrupt:
         click.echo(f"\ninterrupted; what was sealed is kept. Go on with: agent scan --resume {run_id}", err=True)
         sys.stderr.flush()

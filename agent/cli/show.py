@@ -12,8 +12,8 @@ import click
 
 if TYPE_CHECKING:
     from agent.app import App
-    from agent.flows.judge import Summary
     from agent.flows.scan import Step
+    from agent.flows.summary import Summary
 
 
 @contextmanager

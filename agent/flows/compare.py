@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from agent.model.asset import Layer
 from agent.model.finding import Change, Finding, FindingKind, FindingState
 from agent.model.report import ChangeRow, TrendPoint
 from agent.model.severity import Severity
@@ -96,6 +97,10 @@ def load(app: App, run_id: str) -> Round:
     per_target = run.summary.get("per_target", {})
     unreached = {(item["target"], item["layer"]) for item in run.summary.get("unreached", ())}
     seen = {(name, layer) for name, row in per_target.items() for layer in row["seen"]} - unreached
+    if Layer.NETWORK.value in run.plan["layers"]:
+        # What listens is known from the login too, so a host without a way for nmap has its exposure judged all the same.
+        logged_in = {(name, Layer.NETWORK.value) for name, row in per_target.items() if Layer.HOST.value in row["seen"]}
+        seen |= logged_in - unreached
     return Round(run.id, run.id, tuple(runs.findings(app.store, run_id)), frozenset(seen))
 
 

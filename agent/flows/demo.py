@@ -11,14 +11,15 @@ from agent.declared import opslocation
 from agent.declared.files import write_atomic
 from agent.declared.workspace import make_workspace
 from agent.flows import report, scan
+from agent.flows.engine import advance
 from agent.model.asset import Layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.app import App
-    from agent.flows.judge import Summary
     from agent.flows.scan import Watcher
+    from agent.flows.summary import Summary
     from agent.model.evidence import Verification
     from agent.model.period import Period
     from agent.report import Rendered
@@ -70,6 +71,6 @@ def run(app: App, period: Period, watch: Watcher) -> Shown:
     plan = scan.Plan(
         period.id, tuple(target.name for target in targets), tuple(Layer), f"{report.shown_targets(targets)}（全部）"
     )
-    summary = scan.advance(app, scan.begin(app, period, plan), watch)
+    summary = advance(app, scan.begin(app, period, plan), watch)
     rendered = report.render(app, summary.run, ("html", "docx", "pdf"))
     return Shown(summary, rendered, app.ledger.verify())

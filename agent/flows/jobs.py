@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.flows import report, scan
+from agent.flows.engine import advance
 from agent.model.asset import Layer
 from agent.model.errors import AgentError
 from agent.store import runs
@@ -34,7 +35,7 @@ def run(app: App, job: str) -> str:
                 f"{report.shown_targets(app.inventory.targets)}（全部）",
             ),
         )
-        summary = scan.advance(app, run_id)
+        summary = advance(app, run_id)
         return f"{run_id}: {summary.targets} targets, {len(summary.unreached)} layers not seen"
     done = next((item for item in runs.latest_runs(app.store, "scan", period.id) if item.state == "closed"), None)
     if done is None:

@@ -7,11 +7,11 @@ from the mirror that the host itself names, once a version.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from agent import __version__
+from agent.flows.summary import LAYERS_OF, Summary, TargetSummary
 from agent.judge import controls as control_judge
 from agent.judge import coverage, exposure, updates
 from agent.model.asset import Database, Host, Layer
@@ -36,50 +36,6 @@ if TYPE_CHECKING:
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
-LAYERS_OF = {
-    "host": (Layer.HOST, Layer.MIDDLEWARE),
-    "database": (Layer.DATABASE,),
-    "network": (Layer.NETWORK,),
-}
-"""Which layers a task of that kind sees."""
-
-
-@dataclass(frozen=True, slots=True)
-class TargetSummary:
-    """What was seen of one target."""
-
-    os: str
-    seen: tuple[str, ...]
-    counts: Mapping[str, int]
-    """Verdicts by outcome."""
-    subjects: tuple[str, ...]
-    evidence: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """The outcome of a round in figures."""
-
-    run: str
-    targets: int
-    unreached: tuple[Unreached, ...]
-    severities: Mapping[str, int]
-    """Open findings by grade; what waits for a person or could not be judged is counted in `states`."""
-    states: Mapping[str, int]
-    verdicts: Mapping[str, int]
-    per_target: Mapping[str, TargetSummary]
-    notes: tuple[str, ...] = ()
-    agent_version: str = __version__
-
-    @property
-    def complete(self) -> bool:
-        """Whether every target was seen on every planned layer."""
-        return not self.unreached
-
-    def to_dict(self) -> dict[str, Any]:
-        """For the run's row and for --json."""
-        return asdict(self) | {"complete": self.complete}
-
 
 @dataclass
 class _Seen:
@@ -88,6 +44,8 @@ class _Seen:
     hosts: dict[str, HostFacts] = field(default_factory=dict)
     databases: dict[str, DatabaseFacts] = field(default_factory=dict)
     networks: dict[str, NetworkFacts] = field(default_factory=dict)
+    layers: frozenset[Layer] = frozenset(Layer)
+    """Layers that the round was asked to look at."""
     evidence: dict[tuple[str, str], int] = field(default_factory=dict)
     """(target, kind of task) to ledger sequence number."""
     unreached: list[Unreached] = field(default_factory=list)
@@ -118,14 +76,15 @@ def judge(app: App, run_id: str) -> Summary:
 
 
 def _open(app: App, run_id: str) -> _Seen:
-    seen = _Seen()
+    wanted = runs.run_by_id(app.store, run_id).plan["layers"]
+    seen = _Seen(layers=frozenset(Layer(layer) for layer in wanted))
     xml: dict[int, tuple[NetworkFacts, ...]] = {}
     addresses = {host.name: host.address for host in app.inventory.hosts}
     for task in runs.tasks(app.store, run_id):
         if task.state == "unreached":
             seen.unreached += [
                 Unreached(task.target, layer, Reason(task.reason), task.detail)
-                for layer in _planned(app, task.target, task.kind)
+                for layer in _planned(app, seen, task.target, task.kind)
             ]
         if task.state != "done" or not task.evidence:
             continue
@@ -144,7 +103,7 @@ def _open(app: App, run_id: str) -> _Seen:
         except UnreachedError as error:
             seen.unreached += [
                 Unreached(task.target, layer, Reason(error.reason), error.message)
-                for layer in _planned(app, task.target, task.kind)
+                for layer in _planned(app, seen, task.target, task.kind)
             ]
     return seen
 
@@ -165,9 +124,9 @@ class _Kept:
         runs.keep_changelog(self.store, source, version, text, self.now)
 
 
-def _planned(app: App, target: str, kind: str) -> list[Layer]:
-    declared = next((item.layers for item in app.inventory.targets if item.name == target), ())
-    return [layer for layer in LAYERS_OF[kind] if layer in declared] or list(LAYERS_OF[kind])
+def _planned(app: App, seen: _Seen, target: str, kind: str) -> list[Layer]:
+    declared = next((item.layers for item in app.inventory.targets if item.name == target), tuple(Layer))
+    return [layer for layer in LAYERS_OF[kind] if layer in declared and layer in seen.layers]
 
 
 def _enrich(app: App, seen: _Seen, now: datetime) -> None:
@@ -209,11 +168,13 @@ def _judge_host(
     facts, outside = seen.hosts.get(host.name), seen.networks.get(host.name)
     if facts:
         evidence = seen.numbers(host.name, "host")
-        subjects = [item for item in facts.subjects if layer_of(item.kind) in host.layers]
+        layers = seen.layers & set(host.layers)
+        subjects = [item for item in facts.subjects if layer_of(item.kind) in layers]
         _judge_subjects(subjects, controls, evidence, findings, verdicts)
-        findings += updates.judge(facts, evidence, now)
-    if facts or outside:
-        findings += exposure.judge(host, facts, outside, seen.numbers(host.name, "host", "network"))
+        if Layer.HOST in layers:
+            findings += updates.judge(facts, evidence, now)
+    if (facts or outside) and Layer.NETWORK in seen.layers:
+        findings += exposure.judge(host, facts, outside, seen.numbers(host.name, "host", "network"), now)
 
 
 def _judge_database(
@@ -303,7 +264,7 @@ def _target_summary(target: Host | Database, seen: _Seen, counts: Mapping[str, i
     layers: list[Layer] = []
     for kind, seen_by in LAYERS_OF.items():
         if (name, kind) in seen.evidence:
-            layers += [layer for layer in seen_by if layer in target.layers]
+            layers += [layer for layer in seen_by if layer in target.layers and layer in seen.layers]
     if isinstance(target, Database):
         facts = seen.databases.get(name)
         return TargetSummary(
@@ -325,13 +286,12 @@ def _target_summary(target: Host | Database, seen: _Seen, counts: Mapping[str, i
 
 
 def _notes(seen: _Seen) -> list[str]:
-    notes = []
-    unnamed = sum(
-        1 for facts in seen.hosts.values() for item in facts.pending if item.security and not item.cves and item.uri
-    )
-    if unnamed:
-        notes.append(f"{unnamed} 个待装安全更新未能从镜像取得变更记录，所列 CVE 可能不全。")
-    return notes
+    """What the report must say of how the round was made."""
+    if seen.networks and network.technique() != "-sS":
+        return [
+            "本机没有发送原始报文的权限，端口扫描用完整连接（connect）代替半连接（SYN），会在目标日志中留下连接记录。"
+        ]
+    return []
 
 
 def run_or_latest(app: App, run_id: str | None) -> str:

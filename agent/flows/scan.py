@@ -15,7 +15,8 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from agent.flows.judge import Summary, judge
+from agent.flows.judge import judge
+from agent.flows.summary import Summary
 from agent.model.asset import Database, Host, Layer
 from agent.model.errors import AgentError, IntegrityError, StoreError, ToolError, UnreachedError
 from agent.model.observation import Reason
