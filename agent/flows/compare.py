@@ -98,7 +98,7 @@ def load(app: App, run_id: str) -> Round:
     unreached = {(item["target"], item["layer"]) for item in run.summary.get("unreached", ())}
     seen = {(name, layer) for name, row in per_target.items() for layer in row["seen"]} - unreached
     if Layer.NETWORK.value in run.plan["layers"]:
-        # What listens is known from the login too, so a host without a way for nmap has its exposure judged all the same.
+        # What listens is known from the login too: exposure is judged where nmap has no way to a host.
         logged_in = {(name, Layer.NETWORK.value) for name, row in per_target.items() if Layer.HOST.value in row["seen"]}
         seen |= logged_in - unreached
     return Round(run.id, run.id, tuple(runs.findings(app.store, run_id)), frozenset(seen))
