@@ -22,7 +22,7 @@ def command() -> None:
 @click.pass_obj
 def up(app: App, trouble: bool, vm: bool) -> None:
     """Raise what is not up yet; the first time builds the root file systems (about three minutes)."""
-    from agent import lab  # noqa: PLC0415 - keeps --help quick
+    from agent import lab
 
     lab.up(app.root, trouble=trouble, vm=vm, echo=click.echo)
 
@@ -32,7 +32,7 @@ def up(app: App, trouble: bool, vm: bool) -> None:
 @click.pass_obj
 def status(app: App, as_json: bool) -> int:
     """Show how each machine stands; exit code 1 unless all are up."""
-    from agent import lab  # noqa: PLC0415 - keeps --help quick
+    from agent import lab
 
     states = lab.status(app.root)
     if as_json:
@@ -50,6 +50,6 @@ def status(app: App, as_json: bool) -> int:
 @click.pass_obj
 def down(app: App) -> None:
     """Take the lab down; nothing of it stays running, mounted or on the network."""
-    from agent import lab  # noqa: PLC0415 - keeps --help quick
+    from agent import lab
 
     lab.down(app.root, echo=click.echo)
