@@ -31,7 +31,9 @@ bench: setup
 	$(BIN)/python bench/run.py
 
 campaign: setup
-	$(BIN)/python -m pytest -m campaign
+	@echo "seed $${AGENT_SEED:=$$(date +%s)}, commit $$(git rev-parse HEAD 2>/dev/null || echo unknown)"; \
+	export AGENT_SEED; $(BIN)/python -m pytest -m campaign tests && \
+	$(BIN)/python -m pytest -m campaign tests/lab/campaign_lifecycle.py
 
 lab-up: setup
 	$(BIN)/agent lab up

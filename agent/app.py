@@ -125,7 +125,7 @@ class App:
         """The evidence of this workspace. Raises IntegrityError, StoreError."""
         from agent.ledger import keys_folder, open_ledger
 
-        return open_ledger(self.state, keys_folder(self.root), self.store)
+        return open_ledger(self.state, keys_folder(self.root), self.store, clock=self.clock)
 
     @cached_property
     def sessions(self) -> SshSessions:

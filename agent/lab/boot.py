@@ -142,6 +142,9 @@ def mount_root(record: Record, cache: Cache, machine: Machine, lists: Path) -> P
     record.add(Thing(machine.name, "mount", str(root)))
     options = overlay_options([lists, *cache.lowers(machine)], folder / "upper", folder / "work")
     run("mount", "-t", "overlay", "agentlab", "-o", options, str(root))
+    inside(
+        root, "apt-cache -q gencaches >/dev/null"
+    )  # as `apt-get update` leaves it: else each question builds it anew
     return root
 
 

@@ -83,7 +83,7 @@ class Cache:
     @property
     def mirror_key(self) -> str:
         """Of the package mirror: it holds what is pending on any layer."""
-        return key(*(self.layer_key(layer) for layer in LAYERS), recipe("rpm-packages.yaml"))
+        return key("layout 2", *(self.layer_key(layer) for layer in LAYERS), recipe("rpm-packages.yaml"))
 
     def host_key(self, machine: Machine) -> str:
         """Of a planted host."""

@@ -6,6 +6,7 @@ RPM family. Built once for a set of layers, from what apt downloads.
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -24,6 +25,10 @@ RELEASE = {
 }
 
 
+_EPOCH = re.compile(r"_\d+%3a")
+"""apt names what it downloads with the version's epoch; a mirror's pool names its files without."""
+
+
 def ensure_mirror(cache: Cache) -> Path:
     """Build the mirror if it is missing; return its folder."""
     if cache.mirror.exists():
@@ -34,7 +39,7 @@ def ensure_mirror(cache: Cache) -> Path:
         pool = folder / "debian-security" / "pool"
         pool.mkdir(parents=True)
         for package in _download_pending(cache):
-            shutil.copy2(package, pool)
+            shutil.copy2(package, pool / _EPOCH.sub("_", package.name))
         _index(folder / "debian-security")
         build_repositories(folder, scratch)
         run("chmod", "-R", "a+rX", str(folder))

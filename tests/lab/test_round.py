@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import shutil
@@ -29,6 +30,7 @@ TROUBLES = {
     "sudodeny-01": "sudo-denied",
 }
 DEADLINE = "20"
+SEED = int(os.environ.get("AGENT_SEED", "2027"))
 
 
 @pytest.fixture(scope="session")
@@ -96,7 +98,7 @@ def test_misbehaving_hosts_get_their_reason_and_hold_nobody_up(troubled):
     run = runs.latest_runs(troubled.app().store, "scan")[0]
     reasons = {item["target"]: item["reason"] for item in run.summary["unreached"] if item["layer"] == "host"}
     assert reasons == TROUBLES
-    assert troubled.seconds < 3 * float(DEADLINE)
+    assert troubled.seconds < 8 * float(DEADLINE), "one deadline for the logins, six for the network look"
     assert run.summary["per_target"]["maria-twin"]["seen"] == ["database"]
     unknown = {item["target"] for item in troubled.found if item["kind"] == "coverage" and item["layer"] == "host"}
     assert set(TROUBLES) <= unknown
@@ -201,13 +203,13 @@ def compare_killed(lab, main, folder: Path, seed: int) -> None:
 
 
 def test_a_killed_scan_is_resumed_with_the_same_findings(lab, main, tmp_path):
-    compare_killed(lab, main, tmp_path / "killed", seed=2027)
+    compare_killed(lab, main, tmp_path / "killed", SEED)
 
 
 @pytest.mark.campaign
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(1, 11))
 def test_ten_killed_scans_are_resumed_with_the_same_findings(lab, main, tmp_path, seed):
-    compare_killed(lab, main, tmp_path / f"killed-{seed}", seed)
+    compare_killed(lab, main, tmp_path / f"killed-{seed}", SEED + seed)
 
 
 def test_bad_selections_are_refused_before_anything_is_touched(main):
