@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from agent.model.asset import Layer
@@ -18,9 +19,16 @@ if TYPE_CHECKING:
 
 HISTORY = 12
 """Earlier rounds that are looked at for recurrence and for the trend."""
+FARTHEST = 200
+"""Rounds looked back through for targets that the nearest ones, of a few targets each, did not see."""
+_OF_UPDATES = ("base", "dpkg", "rpm", "apt-policy", "apt-show", "apt-sources", "dnf-list", "dnf-cves", "dnf-check",
+               "updates", "packages")  # fmt: skip
+_OF_LISTENERS = ("base", "ss")
+_BY_NMAP = ("EXP-MISMATCH", "EXP-SSH-WEAK", "EXP-TLS-WEAK", "EXP-TLS-CERT")
+"""Exposures that only the look from outside can tell."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Round:
     """One finished round, as far as a comparison needs it."""
 
@@ -29,65 +37,84 @@ class Round:
     findings: tuple[Finding, ...]
     seen: frozenset[tuple[str, str]]
     """(target, layer) that were really seen."""
+    judged: frozenset[tuple[str, str, str]] = frozenset()
+    """(target, control, location) that got a verdict, whatever it was."""
+    scanned: frozenset[str] = frozenset()
+    """Targets that nmap saw."""
+
+    @cached_property
+    def unsure(self) -> frozenset[str]:
+        """Keys of findings whose check errored."""
+        return frozenset(item.key for item in self.findings if item.state is FindingState.UNKNOWN)
+
+    @cached_property
+    def blind(self) -> frozenset[tuple[str, str]]:
+        """(target, section) without an answer: what would be judged from it says nothing this time."""
+        return frozenset((item.target, item.location) for item in self.findings if item.check == "COV-SECTION")
+
+    @cached_property
+    def open(self) -> dict[str, Finding]:
+        """Weaknesses that were there, by key."""
+        return {
+            item.key: item
+            for item in self.findings
+            if item.kind is not FindingKind.COVERAGE and item.state is not FindingState.UNKNOWN
+        }
+
+    def looked_at(self, finding: Finding) -> bool:
+        """Whether this round really looked for that weakness, so that its absence means that it is gone."""
+        if (finding.target, finding.layer.value) not in self.seen or finding.key in self.unsure:
+            return False
+        if finding.kind is FindingKind.CONTROL:
+            return (finding.target, finding.check, finding.location) in self.judged
+        needed: tuple[str, ...]
+        if finding.kind is FindingKind.EXPOSURE:
+            if finding.check in _BY_NMAP and finding.target not in self.scanned:
+                return False
+            needed = _OF_LISTENERS
+        else:
+            needed = ("base", "stale") if finding.check == "STALE-LIBRARIES" else _OF_UPDATES
+        return not any((finding.target, section) in self.blind for section in needed)
 
 
 def difference(now: Round, earlier: Sequence[Round]) -> tuple[ChangeRow, ...]:
     """Compare a round with the earlier ones, newest first.
 
-    A finding counts as fixed only when its target's layer was seen this time and the
-    check did not error; else it is 未复核. Coverage findings are no weaknesses and are left out.
+    A finding counts as fixed only when this round looked at the very thing (`Round.looked_at`);
+    else it is 未复核. Coverage findings are no weaknesses and are left out.
     """
     if not earlier:
         return ()
-    weak = {item.key: item for item in now.findings if item.kind is not FindingKind.COVERAGE}
-    unsure = {item.key for item in now.findings if item.state is FindingState.UNKNOWN}
-    rows = []
-    for key, finding in weak.items():
-        if key in unsure:
-            continue
-        rows.append(ChangeRow(_since(key, finding, earlier), finding))
+    rows = [ChangeRow(_since(key, finding, earlier), finding) for key, finding in now.open.items()]
     for key, finding in _last_known(earlier).items():
-        if key in weak and key not in unsure:
-            continue
-        if key in unsure or (finding.target, finding.layer.value) not in now.seen:
-            rows.append(ChangeRow(Change.UNSEEN, finding))
-        else:
-            rows.append(ChangeRow(Change.FIXED, finding))
+        if key not in now.open:
+            rows.append(ChangeRow(Change.FIXED if now.looked_at(finding) else Change.UNSEEN, finding))
     order = list(Change)
     return tuple(sorted(rows, key=lambda row: (order.index(row.change), row.finding.target, row.finding.severity.rank)))
-
-
-def _open(round_: Round) -> dict[str, Finding]:
-    return {
-        item.key: item
-        for item in round_.findings
-        if item.kind is not FindingKind.COVERAGE and item.state is not FindingState.UNKNOWN
-    }
 
 
 def _since(key: str, finding: Finding, earlier: Sequence[Round]) -> Change:
     baseline = True
     for round_ in earlier:
-        if (finding.target, finding.layer.value) not in round_.seen:
-            continue
-        if key in _open(round_):
+        if key in round_.open:
             return Change.REMAINS if baseline else Change.RECURS
-        if any(item.key == key for item in round_.findings):
-            continue  # the check errored then: it says nothing
-        baseline = False
+        if round_.looked_at(finding):
+            baseline = False
     return Change.NEW
 
 
 def _last_known(earlier: Sequence[Round]) -> dict[str, Finding]:
-    """What each target's layer showed when it was last seen."""
+    """Each weakness that was there when it was last looked at."""
     known: dict[str, Finding] = {}
-    covered: set[tuple[str, str]] = set()
-    for round_ in earlier:
-        fresh = round_.seen - covered
-        known |= {
-            key: finding for key, finding in _open(round_).items() if (finding.target, finding.layer.value) in fresh
-        }
-        covered |= fresh
+    gone: set[str] = set()
+    for index, round_ in enumerate(earlier):
+        for key, finding in round_.open.items():
+            if key in known or key in gone:
+                continue
+            if any(newer.looked_at(finding) for newer in earlier[:index]):
+                gone.add(key)
+            else:
+                known[key] = finding
     return known
 
 
@@ -97,11 +124,13 @@ def load(app: App, run_id: str) -> Round:
     per_target = run.summary.get("per_target", {})
     unreached = {(item["target"], item["layer"]) for item in run.summary.get("unreached", ())}
     seen = {(name, layer) for name, row in per_target.items() for layer in row["seen"]} - unreached
+    scanned = frozenset(name for name, layer in seen if layer == Layer.NETWORK.value)
+    judged = frozenset((item.target, item.control, item.location) for item in runs.verdicts(app.store, run_id))
     if Layer.NETWORK.value in run.plan["layers"]:
         # What listens is known from the login too: exposure is judged where nmap has no way to a host.
         logged_in = {(name, Layer.NETWORK.value) for name, row in per_target.items() if Layer.HOST.value in row["seen"]}
         seen |= logged_in - unreached
-    return Round(run.id, run.id, tuple(runs.findings(app.store, run_id)), frozenset(seen))
+    return Round(run.id, run.id, tuple(runs.findings(app.store, run_id)), frozenset(seen), judged, scanned)
 
 
 def earlier_rounds(app: App, run_id: str) -> list[Round]:
@@ -112,13 +141,20 @@ def earlier_rounds(app: App, run_id: str) -> list[Round]:
         for run in runs.latest_runs(app.store, "scan")
         if run.state == "closed" and run.id != run_id and run.started_at < mine.started_at
     ]
-    return [load(app, run.id) for run in before[:HISTORY]]
+    rounds: list[Round] = []
+    lacking = set(load(app, run_id).seen)
+    for index, run in enumerate(before[:FARTHEST]):
+        if index >= HISTORY and not lacking:
+            break
+        rounds.append(load(app, run.id))
+        lacking -= rounds[-1].seen
+    return rounds
 
 
 def trend(rounds: Sequence[Round]) -> tuple[TrendPoint, ...]:
     """Counts by severity, oldest first; what is open alone."""
     points = []
-    for round_ in reversed(rounds):
+    for round_ in reversed(rounds[:HISTORY]):
         counts = Counter(
             item.severity
             for item in round_.findings

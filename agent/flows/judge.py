@@ -17,8 +17,9 @@ from agent.judge import coverage, exposure, updates
 from agent.model.asset import Database, Host, Layer
 from agent.model.control import Outcome
 from agent.model.errors import AgentError, UnreachedError
-from agent.model.finding import Finding, FindingState
+from agent.model.finding import Finding, FindingKind, FindingState
 from agent.model.observation import Reason, Unreached
+from agent.model.text import one_line
 from agent.observe import changelog, network
 from agent.observe import database as databases
 from agent.observe import host as hosts
@@ -80,7 +81,14 @@ def _open(app: App, run_id: str) -> _Seen:
     seen = _Seen(layers=frozenset(Layer(layer) for layer in wanted))
     xml: dict[int, tuple[NetworkFacts, ...]] = {}
     addresses = {host.name: host.address for host in app.inventory.hosts}
+    declared = {target.name for target in app.inventory.targets}
     for task in runs.tasks(app.store, run_id):
+        if task.state != "unreached" and task.target not in declared:
+            seen.unreached += [
+                Unreached(task.target, layer, Reason.GONE, "taken out of the inventory since the run began")
+                for layer in _planned(app, seen, task.target, task.kind)
+            ]
+            continue
         if task.state == "unreached":
             seen.unreached += [
                 Unreached(task.target, layer, Reason(task.reason), task.detail)
@@ -92,7 +100,11 @@ def _open(app: App, run_id: str) -> _Seen:
         if task.kind == "network":
             if task.evidence not in xml:
                 xml[task.evidence] = network.parse(app.ledger.open(task.evidence), addresses)
-            seen.networks |= {facts.target: facts for facts in xml[task.evidence] if facts.target == task.target}
+            mine = [facts for facts in xml[task.evidence] if facts.target == task.target]
+            seen.networks |= {facts.target: facts for facts in mine}
+            if not mine:
+                detail = "the sealed answer of nmap does not hold the address that the inventory declares now"
+                seen.unreached.append(Unreached(task.target, Layer.NETWORK, Reason.UNREACHABLE, detail))
             continue
         payload = app.ledger.open(task.evidence)
         try:
@@ -100,9 +112,12 @@ def _open(app: App, run_id: str) -> _Seen:
                 seen.hosts[task.target] = hosts.facts(task.target, payload)
             else:
                 seen.databases[task.target] = databases.facts(task.target, payload)
-        except UnreachedError as error:
+        except (UnreachedError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            # one answer that is not understood must not keep the others from being judged
+            reason = Reason(error.reason) if isinstance(error, UnreachedError) else Reason.INTERNAL
+            said = error.message if isinstance(error, UnreachedError) else f"{type(error).__name__}: {error}"
             seen.unreached += [
-                Unreached(task.target, layer, Reason(error.reason), error.message)
+                Unreached(task.target, layer, reason, one_line(said))
                 for layer in _planned(app, seen, task.target, task.kind)
             ]
     return seen
@@ -223,8 +238,8 @@ def accept(findings: Sequence[Finding], exceptions: Sequence[RiskException], now
     marked = []
     for finding in findings:
         exception = good.get((finding.target, finding.check, finding.location))
-        if exception is None:
-            marked.append(finding)
+        if exception is None or (finding.state is FindingState.UNKNOWN and finding.kind is not FindingKind.COVERAGE):
+            marked.append(finding)  # a risk was accepted, not that nobody knows whether it is there
             continue
         words = f"例外：{exception.reason}（批准人 {exception.approver}，有效至 {exception.expires}）"
         detail = f"{finding.detail}\n{words}" if finding.detail else words
@@ -262,9 +277,10 @@ def _summary(app: App, run_id: str, seen: _Seen, findings: Sequence[Finding], ve
 def _target_summary(target: Host | Database, seen: _Seen, counts: Mapping[str, int]) -> TargetSummary:
     name = target.name
     layers: list[Layer] = []
+    lost = {item.layer for item in seen.unreached if item.target == name}
     for kind, seen_by in LAYERS_OF.items():
         if (name, kind) in seen.evidence:
-            layers += [layer for layer in seen_by if layer in target.layers and layer in seen.layers]
+            layers += [layer for layer in seen_by if layer in target.layers and layer in seen.layers - lost]
     if isinstance(target, Database):
         facts = seen.databases.get(name)
         return TargetSummary(

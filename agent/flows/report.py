@@ -61,7 +61,7 @@ def scan_report(app: App, run_id: str) -> ScanReport:
         operator=run.operator,
         scope=str(run.plan["scope"]),
         agent_version=str(run.summary.get("agent_version", "")),
-        targets=tuple(_row(target, run) for target in app.inventory.targets if target.name in run.plan["targets"]),
+        targets=_rows(app, run),
         findings=mine.findings,
         verdicts=tuple(runs.verdicts(app.store, run_id)),
         unreached=tuple(_unreached(item) for item in run.summary.get("unreached", ())),
@@ -96,6 +96,23 @@ def render(app: App, run_id: str, formats: Sequence[str], host: str = "") -> Ren
 def _templates(app: App) -> list[Path]:
     own = app.root / "templates"
     return [own] if own.is_dir() else []
+
+
+def _rows(app: App, run: Run) -> tuple[TargetRow, ...]:
+    """A row for each target of the plan; one that left the inventory since keeps what the round recorded of it."""
+    declared = {target.name for target in app.inventory.targets}
+    rows = [_row(target, run) for target in app.inventory.targets if target.name in run.plan["targets"]]
+    kinds = {task.target: task.kind for task in runs.tasks(app.store, run.id)}
+    for name in run.plan["targets"]:
+        if name in declared or name not in kinds:
+            continue
+        gone: Target = (
+            Database(name, "", "", "（已不在资产清单中）")
+            if kinds[name] == "database"
+            else Host(name, "（已不在资产清单中）")
+        )
+        rows.append(_row(gone, run))
+    return tuple(rows)
 
 
 def _row(target: Target, run: Run) -> TargetRow:

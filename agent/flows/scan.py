@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from agent.flows.held import held
 from agent.flows.judge import judge
 from agent.flows.summary import Summary
 from agent.model.asset import Database, Host, Layer
@@ -67,6 +68,8 @@ class Plan:
     scope: str
     full_ports: bool = False
     deadline: float = DEADLINE
+    whole: bool = False
+    """Whether it looks at every target on every layer; `begin` sets it."""
 
     def to_dict(self) -> dict[str, Any]:
         """For the run's row."""
@@ -109,6 +112,8 @@ def select(targets: Iterable[Target], *, names: Sequence[str] = (), groups: Sequ
 def begin(app: App, period: Period | None, plan: Plan) -> str:
     """Write the run and its tasks; return the run's id. Nothing is touched yet."""
     now = app.clock()
+    everything = {target.name for target in app.inventory.targets} == set(plan.targets)
+    plan = replace(plan, whole=everything and set(plan.layers) == set(Layer))
     run_id = f"scan-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     tasks = []
     for target in app.inventory.targets:
@@ -142,15 +147,24 @@ def advance(app: App, run_id: str, watch: Watcher = lambda _: None) -> Summary:
     """Do what the run still lacks and judge it. Run again after a kill, it does no finished target twice.
 
     Raises:
-        AgentError: there is no such run, or it is closed already.
+        AgentError: there is no such run, it is closed already, or another process is at work on it.
+        DeclaredError: what judging needs is wrong; told before any target is reached.
         RefusedError: this machine is no designated ops location.
     """
-    run = runs.run_by_id(app.store, run_id)
-    if run.state == "closed":
-        raise AgentError("this run is finished; there is nothing to resume", where=run_id)
-    app.require_ops_location()
-    _Round(app, run_id, Plan.from_dict(run.plan), watch).collect()
-    return judge(app, run_id)
+    runs.run_by_id(app.store, run_id)
+    with held(app.state, run_id):
+        run = runs.run_by_id(app.store, run_id)
+        if run.state == "closed":
+            raise AgentError("this run is finished; there is nothing to resume", where=run_id)
+        app.require_ops_location()
+        app.controls, app.exceptions  # noqa: B018 - a wrong file is told now, not after the whole round
+        _Round(app, run_id, Plan.from_dict(run.plan), watch).collect()
+        return judge(app, run_id)
+
+
+def _fits(target: Target | None, kind: str) -> bool:
+    """Whether a task's target is still declared, and still as what it was planned."""
+    return isinstance(target, Database if kind == "database" else Host)
 
 
 class _Round:
@@ -164,19 +178,23 @@ class _Round:
 
     def collect(self) -> None:
         """Every waiting task ends as done or unreached; only our own failure leaves it waiting."""
-        self.app.controls  # noqa: B018 - read once here, not by every thread at the same time
-        waiting = [task for task in runs.tasks(self.app.store, self.run_id) if task.state == "waiting"]
         by_name = {target.name: target for target in self.app.inventory.targets}
+        waiting = []
+        for task in runs.tasks(self.app.store, self.run_id):
+            if task.state == "waiting" and _fits(by_name.get(task.target), task.kind):
+                waiting.append(task)
+            elif task.state == "waiting":
+                self._unreached(task.target, task.kind, Reason.GONE, "taken out of the inventory since the run began")
         looks = [by_name[task.target] for task in waiting if task.kind == "network"]
         self._recall_ports()
         pool = ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="collect")
         try:
             futures: dict[Future[None], str] = {}
             for task in waiting:
-                target = by_name.get(task.target)
-                if task.kind == "host" and isinstance(target, Host):
+                target = by_name[task.target]
+                if task.kind == "host":
                     futures[pool.submit(self._task, target, "host", self._host)] = task.target
-                elif task.kind == "database" and isinstance(target, Database):
+                elif task.kind == "database":
                     futures[pool.submit(self._task, target, "database", self._database)] = task.target
             self._look_at_network(looks, futures)
             for future in futures:
@@ -211,6 +229,10 @@ class _Round:
             raise  # ours, not the target's: the task stays waiting and the run can be resumed
         except AgentError as error:
             self._unreached(target.name, kind, Reason.TOOL, str(error))
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+            # What one target says must not end the round of all the others; the sealed answer stays in the chain.
+            detail = f"its answer is not understood ({type(error).__name__}: {error})"
+            self._unreached(target.name, kind, Reason.INTERNAL, detail)
         else:
             self._done(target.name, kind, evidence)
 

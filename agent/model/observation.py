@@ -27,6 +27,7 @@ class Reason(StrEnum):
     TOOL = "tool-failed"
     CREDENTIAL = "credential-missing"
     UNSUPPORTED = "unsupported"
+    GONE = "not-in-inventory"
     INTERNAL = "internal-error"
 
     @property
@@ -48,6 +49,7 @@ class Reason(StrEnum):
             "tool-failed": "扫描工具失败",
             "credential-missing": "缺少凭据",
             "unsupported": "暂不支持",
+            "not-in-inventory": "已不在资产清单中",
             "internal-error": "程序内部错误",
         }[self.value]
 

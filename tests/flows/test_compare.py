@@ -19,8 +19,11 @@ WEAK = Finding(
 UNSURE = replace(WEAK, state=FindingState.UNKNOWN)
 
 
-def made(name, *findings, seen=(HOST,)):
-    return Round(name, name, findings, frozenset(seen))
+PLACE = ("node-01", "LIN-IA-A-01", "")
+
+
+def made(name, *findings, seen=(HOST,), judged=(PLACE,), scanned=()):
+    return Round(name, name, findings, frozenset(seen), frozenset(judged), frozenset(scanned))
 
 
 @pytest.mark.parametrize(
@@ -35,10 +38,56 @@ def made(name, *findings, seen=(HOST,)):
         (made("3", WEAK), [made("2", seen=()), made("1", WEAK)], Change.REMAINS),
         (made("3"), [made("2", seen=()), made("1", WEAK)], Change.FIXED),
         (made("3", WEAK), [made("2", UNSURE), made("1", WEAK)], Change.REMAINS),
+        (made("3", judged=()), [made("2", WEAK)], Change.UNSEEN),
+        (made("3"), [made("2", UNSURE), made("1", WEAK)], Change.FIXED),
+        (made("3", seen=()), [made("2", judged=()), made("1", WEAK)], Change.UNSEEN),
     ],
 )
 def test_each_kind_of_change(now, earlier, change):
     assert [row.change for row in difference(now, earlier)] == [change]
+
+
+UPDATE = replace(WEAK, kind=FindingKind.UPDATE, check="UPDATE:openssl", location="openssl")
+STALE = replace(UPDATE, check="STALE-LIBRARIES", location="")
+PORT = replace(WEAK, kind=FindingKind.EXPOSURE, layer=Layer.NETWORK, check="EXP-LISTENER", location="tcp/8081")
+CIPHER = replace(PORT, check="EXP-SSH-WEAK", location="tcp/22")
+NETWORK = ("node-01", "network")
+
+
+def lacks(section):
+    """The coverage finding for a section that gave no answer."""
+    return replace(WEAK, kind=FindingKind.COVERAGE, state=FindingState.UNKNOWN, check="COV-SECTION", location=section)
+
+
+@pytest.mark.parametrize(
+    ("finding", "section", "change"),
+    [
+        (UPDATE, "apt-show", Change.UNSEEN),
+        (UPDATE, "dpkg", Change.UNSEEN),
+        (UPDATE, "dnf-list", Change.UNSEEN),
+        (UPDATE, "time", Change.FIXED),
+        (STALE, "stale", Change.UNSEEN),
+        (STALE, "apt-show", Change.FIXED),
+        (PORT, "ss", Change.UNSEEN),
+        (PORT, "dpkg", Change.FIXED),
+    ],
+)
+def test_what_a_failed_section_would_have_told_is_not_fixed(finding, section, change):
+    now = made("2", lacks(section), seen=(HOST, NETWORK), scanned=("node-01",))
+    rows = difference(now, [made("1", finding, seen=(HOST, NETWORK), scanned=("node-01",))])
+    assert [row.change for row in rows] == [change]
+
+
+@pytest.mark.parametrize(("scanned", "change"), [((), Change.UNSEEN), (("node-01",), Change.FIXED)])
+def test_what_only_nmap_tells_is_fixed_only_after_nmap_looked(scanned, change):
+    now = made("2", seen=(HOST, NETWORK), scanned=scanned)
+    (row,) = difference(now, [made("1", CIPHER, seen=(HOST, NETWORK), scanned=("node-01",))])
+    assert row.change is change
+
+
+def test_a_weakness_whose_check_errored_is_not_forgotten_by_the_next_round():
+    rounds = [made("3", UNSURE), made("2", UNSURE), made("1", WEAK)]
+    assert [row.change for row in difference(made("4", UNSURE), rounds)] == [Change.UNSEEN]
 
 
 def test_a_first_round_has_nothing_to_compare_with():
@@ -61,6 +110,11 @@ def test_an_exception_covers_until_its_last_day_in_shanghai(expires, state, even
     exception = RiskException("node-01", "LIN-IA-A-01", "", "旧系统", "王审批", expires)
     (marked,) = accept([WEAK], [exception], evening)
     assert marked.state is state
+
+
+def test_an_exception_does_not_cover_that_the_check_errored(evening):
+    (marked,) = accept([UNSURE], [RiskException("node-01", "LIN-IA-A-01", "", "旧系统", "王审批", "2027-01-01")], evening)
+    assert marked.state is FindingState.UNKNOWN
 
 
 @pytest.fixture

@@ -125,7 +125,8 @@ def modes(text: str) -> dict[str, str]:
 
 def _socket(local: str) -> tuple[str, int] | None:
     address, colon, port = local.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - the highest port
+    # [0-9]{1,5}: int() refuses numbers of thousands of digits
+    if not colon or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:  # noqa: PLR2004 - the highest port
         return None
     address = address.partition("%")[0].strip("[]").removeprefix("::ffff:")
     return {"*": "0.0.0.0"}.get(address, address), int(port)  # noqa: S104 - what ss prints, nothing is bound
