@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from pathlib import Path
@@ -52,17 +53,28 @@ class LaidOut:
     """Pages in all, cover included."""
 
 
-def _para(para: Para, *, dense: bool = False) -> dict[str, object]:
-    runs: list[list[str]] = []
+def _runs(para: Para, *, dense: bool) -> Iterator[tuple[str, str]]:
     for run in para.runs:
-        text = run.text if run.style == "id" and len(run.text) <= _TOGETHER else soften(run.text, dense=dense)
-        runs.append([text, run.style] if run.style else [text])
+        whole = run.style == "id" and len(run.text) <= _TOGETHER
+        yield run.text if whole else soften(run.text, dense=dense), run.style
+
+
+def _para(para: Para) -> dict[str, object]:
+    runs = [[text, style] if style else [text] for text, style in _runs(para, dense=False)]
     return {"kind": para.kind, "runs": runs or [[""]]}
+
+
+def _line(para: Para, *, dense: bool) -> object:
+    """A paragraph of a cell, as short as can be: each array and each map costs Typst memory, and there are many."""
+    runs = [(text, style) if style else text for text, style in _runs(para, dense=dense)]
+    if para.kind != "small" and (not runs or (len(runs) == 1 and not para.runs[0].style)):
+        return runs[0] if runs else ""
+    return [para.kind, *runs]
 
 
 def _row(row: Row, *, dense: bool) -> dict[str, object]:
     data: dict[str, object] = {
-        "cells": [[_para(para, dense=dense) for para in cell.paras] for cell in row.cells],
+        "cells": [[_line(para, dense=dense) for para in cell.paras] for cell in row.cells],
         "finding": row.finding,
     }
     if row.size > _WHOLE:
