@@ -6,8 +6,8 @@ Imports stand inside the properties, so that a verb pays only for the columns th
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -75,8 +75,13 @@ class App:
 
     @cached_property
     def operator(self) -> str:
-        """The OS login of who runs this."""
-        return os.environ.get("SUDO_USER") or getpass.getuser()
+        """The OS login of who runs this, as the system knows it: LOGNAME and USER can be set to anything."""
+        if os.geteuid() == 0 and os.environ.get("SUDO_USER"):
+            return os.environ["SUDO_USER"]
+        try:
+            return pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:
+            return f"uid-{os.getuid()}"
 
     @cached_property
     def inventory(self) -> Inventory:

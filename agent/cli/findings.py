@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from agent.model.finding import Finding
 
 GRADES = ("critical", "high", "medium", "low", "info")
+LAYERS = ("host", "middleware", "database", "network")
+KINDS = ("control", "update", "exposure", "coverage")
+STATES = ("open", "manual", "unknown", "accepted")
 
 
 def _shown(finding: Finding) -> dict[str, Any]:
@@ -28,9 +31,9 @@ def _shown(finding: Finding) -> dict[str, Any]:
 @click.option("--run", "run_id", help="The scan (default: the newest finished one).")
 @click.option("--target", "targets", multiple=True, help="Only this target; may be given again.")
 @click.option("--severity", "severities", multiple=True, type=click.Choice(GRADES), help="Only this grade.")
-@click.option("--layer", "layers", multiple=True, help="Only this layer: host, middleware, database, network.")
-@click.option("--kind", "kinds", multiple=True, help="Only this kind: control, update, exposure, coverage.")
-@click.option("--state", "states", multiple=True, help="Only this state: open, manual, unknown, accepted.")
+@click.option("--layer", "layers", multiple=True, type=click.Choice(LAYERS), help="Only this layer.")
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="Only this kind.")
+@click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="Only this state.")
 @click.option("--check", default="", help="Only checks whose id begins so.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a finding, one a line.")
 @click.pass_context

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import traceback
 from enum import IntEnum
 from pathlib import Path
 
@@ -75,22 +77,58 @@ def cli(ctx: click.Context, folder: Path | None) -> None:
         ctx.obj = App(folder)
 
 
+def mute() -> None:
+    """Let what is still to be printed go nowhere: whoever read our output has gone."""
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a descriptor is wanted, no path
+        os.dup2(nowhere.fileno(), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+
+
+def _of_system(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}\n  remedy: check owner, mode, mount and free space; see `agent doctor`"
+
+
+def _unforeseen(error: Exception) -> str:
+    """An error of ours in two lines; the values that a traceback could show stay here."""
+    from agent.model.text import one_line
+
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    what = one_line(f"{type(error).__name__}: {error}")
+    return (
+        f"internal error at {Path(frame.filename).name}:{frame.lineno}: {what}\n"
+        "  remedy: nothing that was sealed is lost; report this line (AGENT_TRACEBACK=1 shows more)"
+    )
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; print a declared error once, without a traceback."""
     from agent.model.errors import AgentError
 
     try:
         result = cli.main(args=argv, prog_name="agent", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
+    except (click.ClickException, click.Abort, KeyboardInterrupt, AgentError, OSError) as error:
+        return _told(error)
+    except Exception as error:
+        if os.environ.get("AGENT_TRACEBACK"):
+            raise
+        click.echo(f"agent: {_unforeseen(error)}", err=True)
         return Exit.ERROR
-    except (click.Abort, KeyboardInterrupt):
+    return int(result) if isinstance(result, int) else Exit.CLEAN
+
+
+def _told(error: BaseException) -> int:
+    """Say what ended the verb, and return its exit code."""
+    if isinstance(error, click.ClickException):
+        error.show()
+    elif isinstance(error, click.Abort | KeyboardInterrupt):
         click.echo("interrupted; what was sealed is kept", err=True)
         return Exit.INCOMPLETE
-    except AgentError as error:
+    elif isinstance(error, BrokenPipeError):
+        mute()
+        return Exit.INCOMPLETE
+    elif isinstance(error, OSError):
+        click.echo(f"agent: {_of_system(error)}", err=True)
+    else:
         click.echo(f"agent: {error}", err=True)
-        return error.exit_code
-    except BrokenPipeError:
-        sys.stderr.close()
-        return Exit.CLEAN
-    return int(result) if isinstance(result, int) else Exit.CLEAN
+        return int(getattr(error, "exit_code", Exit.ERROR))
+    return Exit.ERROR

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.main import Exit
+from agent.cli.main import Exit, mute
 from agent.cli.show import echo_summary, watcher
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def command(
     Exit codes: 0 clean, 1 findings, 2 error, 3 something was not reached.
     """
     from agent.flows.engine import advance
+    from agent.model.errors import AgentError
+    from agent.store import runs
 
     if run_id and (period or targets or groups or layers or full_ports):
         raise click.UsageError("--resume goes with no other choice: the run keeps its own plan")
@@ -56,13 +59,22 @@ def command(
         with watcher(quiet=as_json) as watch:
             summary = advance(app, run_id, watch)
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the second Ctrl-C of an impatient hand changes nothing
         click.echo(f"\ninterrupted; what was sealed is kept. Go on with: agent scan --resume {run_id}", err=True)
         sys.stderr.flush()
         _leave()
-    if as_json:
-        click.echo(json.dumps(summary.to_dict(), ensure_ascii=False, default=str))
-    else:
-        echo_summary(app, summary)
+    except AgentError:
+        # RuntimeError and the like leave as they are; what is declared wrong can be mended and gone on from.
+        if runs.run_by_id(app.store, run_id).state != "closed":
+            click.echo(f"once that is mended, go on with: agent scan --resume {run_id}", err=True)
+        raise
+    try:
+        if as_json:
+            click.echo(json.dumps(summary.to_dict(), ensure_ascii=False, default=str))
+        else:
+            echo_summary(app, summary)
+    except BrokenPipeError:
+        mute()  # the round counts all the same, and its exit code is the round's
     _settle(app, summary, quiet=as_json)
     if not summary.complete:
         return Exit.INCOMPLETE

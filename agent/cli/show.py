@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from agent.app import App
     from agent.flows.scan import Step
     from agent.flows.summary import Summary
@@ -22,34 +25,60 @@ def watcher(*, quiet: bool) -> Iterator[Callable[[Step], None]]:
     if quiet:
         yield lambda _step: None
         return
-    if not sys.stderr.isatty():
-        yield _plain
+    if not (sys.stderr and sys.stderr.isatty()):
+        yield _deaf(_plain)
         return
+    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description:<9}"), BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("{task.fields[last]}"), transient=False) as progress:
-        bars: dict[str, object] = {}
+    last = TextColumn("{task.fields[last]}", markup=False)
+    # On standard error, as the plain lines: standard output is for what was found.
+    with Progress(*columns, last, console=Console(stderr=True), transient=False) as progress:
+        bars: dict[str, TaskID] = {}
+        begun: Counter[str] = Counter()
 
         def watch(step: Step) -> None:
             if step.kind not in bars:
                 bars[step.kind] = progress.add_task(step.kind, total=0, last="")
             bar = bars[step.kind]
-            task = next(item for item in progress.tasks if item.id == bar)
             if step.state == "start":
-                progress.update(task.id, total=(task.total or 0) + 1, last=step.target)
+                begun[step.kind] += 1
+                progress.update(bar, total=begun[step.kind], last=step.target)
             else:
-                progress.update(task.id, advance=1, last=step.target)
+                progress.update(bar, advance=1, last=step.target)
             if step.state == "unreached":
                 progress.console.print(f"not reached: {step.target} ({step.kind}): {step.detail}", markup=False)
 
-        yield watch
+        yield _deaf(watch)
+
+
+def _deaf(watch: Callable[[Step], None]) -> Callable[[Step], None]:
+    """One step at a time, from whatever thread; a terminal that has gone must not end the round."""
+    lock = threading.Lock()
+    gone = False
+
+    def quiet(step: Step) -> None:
+        nonlocal gone
+        with lock:
+            if gone:
+                return
+            try:
+                watch(step)
+            except (OSError, ValueError):  # closed pipe or terminal; ValueError: closed file
+                gone = True
+
+    return quiet
 
 
 def _plain(step: Step) -> None:
     if step.state != "start":
         detail = f": {step.detail}" if step.detail else ""
         click.echo(f"{step.state:<9} {step.kind:<8} {step.target}{detail}", err=True)
+
+
+def _broken() -> None:
+    raise BrokenPipeError
 
 
 def echo_summary(app: App, summary: Summary) -> None:
@@ -83,13 +112,14 @@ def echo_summary(app: App, summary: Summary) -> None:
             *(str(row.counts.get(name, 0) or "") for name in ("pass", "manual", "error")),
         )
     console = Console(width=None if sys.stdout.isatty() else 120, markup=False, highlight=False)
+    console.on_broken_pipe = _broken  # type: ignore[method-assign] # its own way is to exit with 1: findings
     console.print(table)
     total = "  ".join(f"{grade.zh} {summary.severities.get(grade.value, 0)}" for grade in Severity)
     states = "  ".join(f"{name} {summary.states.get(name, 0)}" for name in ("open", "manual", "unknown", "accepted"))
-    console.print(f"{summary.targets} targets, open: {total}")
-    console.print(f"findings by state: {states}")
+    click.echo(f"{summary.targets} targets, open: {total}")
+    click.echo(f"findings by state: {states}")
     for item in summary.unreached:
-        console.print(f"not seen: {item.target} ({item.layer.value}): {item.reason.value}: {item.detail}")
+        click.echo(f"not seen: {item.target} ({item.layer.value}): {item.reason.value}: {item.detail}")
     for note in summary.notes:
-        console.print(f"note: {note}")
-    console.print(f"next: agent report scan --run {summary.run}    agent findings --run {summary.run}")
+        click.echo(f"note: {note}")
+    click.echo(f"next: agent report scan --run {summary.run}    agent findings --run {summary.run}")

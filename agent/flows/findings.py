@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,8 +44,16 @@ class Wanted:
 
 
 def pick(app: App, run_id: str | None, wanted: Wanted) -> tuple[str, list[Finding]]:
-    """The run and its findings that are wanted. Raises AgentError when there is no finished run."""
+    """The run and its findings that are wanted.
+
+    Raises:
+        AgentError: there is no finished run, or a target is none of that run: nothing found would look like clean.
+    """
     found = run_or_latest(app, run_id)
+    planned = runs.run_by_id(app.store, found).plan["targets"]
+    for name in wanted.targets:
+        if name not in planned:
+            raise AgentError(f"{name!r} is no target of this run", where=found, remedy="see `agent inventory list`")
     return found, [item for item in runs.findings(app.store, found) if wanted.holds(item)]
 
 
@@ -73,6 +82,19 @@ def explain(app: App, run_id: str | None, key: str) -> Explained:
     return Explained(hits[0], control, tuple(entries[seq] for seq in hits[0].evidence if seq in entries))
 
 
+def _plain(name: str) -> str:
+    """A name without what two spellings of one person differ in."""
+    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def _names_of_operator(app: App) -> set[str]:
+    """Login, name and mail of who operates, so that nobody approves by another of their own names."""
+    from agent.declared import load_people  # noqa: PLC0415 - used by this verb alone
+
+    me = [person for person in load_people(app.root) if person.login == app.operator]
+    return {_plain(word) for word in (app.operator, *(word for one in me for word in (one.name, one.mail)))}
+
+
 def accept(app: App, key: str, *, approver: str, expires: date, reason: str) -> RiskException:
     """Write an exception for a finding to the workspace's exceptions.yaml.
 
@@ -85,7 +107,7 @@ def accept(app: App, key: str, *, approver: str, expires: date, reason: str) -> 
         raise AgentError(f"the expiry {expires} has passed", where="--expires", remedy="name a later day")
     if not reason.strip():
         raise AgentError("an accepted risk needs its reason", where="--reason")
-    if approver.strip() in {"", app.operator}:
+    if _plain(approver) in {"", *_names_of_operator(app)}:
         raise AgentError("who operates does not approve", where="--approver", remedy="name the person who allowed it")
     exception = RiskException(
         finding.target,

@@ -73,6 +73,7 @@ def scan_report(app: App, run_id: str) -> ScanReport:
         feeds=_feeds(),
         ledger_head=head.hash,
         ledger_seq=head.seq,
+        key_fingerprint=app.ledger.keys.public.fingerprint,
         evidence=tuple((item.seq, _named(app, item.kind, item.seq), item.hash) for item in entries),
         notes=tuple(run.summary.get("notes", ())),
     )

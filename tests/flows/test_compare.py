@@ -113,7 +113,9 @@ def test_an_exception_covers_until_its_last_day_in_shanghai(expires, state, even
 
 
 def test_an_exception_does_not_cover_that_the_check_errored(evening):
-    (marked,) = accept([UNSURE], [RiskException("node-01", "LIN-IA-A-01", "", "旧系统", "王审批", "2027-01-01")], evening)
+    (marked,) = accept(
+        [UNSURE], [RiskException("node-01", "LIN-IA-A-01", "", "旧系统", "王审批", "2027-01-01")], evening
+    )
     assert marked.state is FindingState.UNKNOWN
 
 
