@@ -62,7 +62,7 @@ def made_up(hosts: int, each: int) -> ScanReport:
             for host in range(1, hosts + 1)
         ),
         findings=findings, verdicts=(), unreached=(), exceptions=(), changes=(), previous_run="", trend=(), tools=(),
-        feeds=(), ledger_head="0" * 64, ledger_seq=30,
+        feeds=(), ledger_head="0" * 64, ledger_seq=30, key_fingerprint="1" * 64,
         evidence=tuple((host, f"主机应答 node-{host:02d}", "0" * 64) for host in range(1, hosts + 1)),
     )  # fmt: skip
 

@@ -118,6 +118,8 @@ class ScanReport:
     feeds: tuple[ToolRow, ...]
     ledger_head: str
     ledger_seq: int
+    key_fingerprint: str
+    """SHA-256 over the public signing keys: what `verify.sh -k` is given."""
     evidence: tuple[tuple[int, str, str], ...]
     """(sequence number, what it is, hash) of each entry of this run."""
     notes: tuple[str, ...] = ()

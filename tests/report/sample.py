@@ -318,6 +318,7 @@ def report() -> ScanReport:
         feeds=(ToolRow("Debian 安全更新", "bookworm-security", "2027-02-27，2 天前"),),
         ledger_head=sha256(b"head").hexdigest(),
         ledger_seq=57,
+        key_fingerprint=sha256(b"keys").hexdigest(),
         evidence=tuple(
             (10 + index, f"主机应答 {name}", sha256(name.encode()).hexdigest()) for index, name in enumerate(order)
         ),
