@@ -37,6 +37,11 @@ _OUTCOMES = {
 _BATCHES = {Severity.CRITICAL: "第一批", Severity.HIGH: "第一批", Severity.MEDIUM: "第二批"}
 
 
+# Looked up some ten thousand times; `Severity.rank` lists the grades anew at each.
+_RANK = {severity: index for index, severity in enumerate(Severity)}
+_PLACE = {layer: index for index, layer in enumerate(Layer)}
+
+
 def narrowed(report: ScanReport, host: str) -> ScanReport:
     """The report of one target alone (单机报告).
 
@@ -90,7 +95,6 @@ def _missing(report: ScanReport) -> tuple[MissingView, ...]:
 
 def _numbered(report: ScanReport) -> dict[str, list[FindingView]]:
     """Findings by target in the order in which their rows stand, numbered through."""
-    layers = list(Layer)
     words = {item.finding.key: item.change.value for item in report.changes}
     by_target: dict[str, list[Finding]] = {row.name: [] for row in report.targets}
     for item in report.findings:
@@ -101,11 +105,11 @@ def _numbered(report: ScanReport) -> dict[str, list[FindingView]]:
     views: dict[str, list[FindingView]] = {}
     for name, found in by_target.items():
         views[name] = []
-        for item in sorted(found, key=lambda f: (layers.index(f.layer), f.severity.rank, f.check, f.location)):
+        for item in sorted(found, key=lambda f: (_PLACE[f.layer], _RANK[f.severity], f.check, f.location)):
             number += 1
             shown = item.cves if len(item.cves) <= MANY else item.cves[:MANY]
-            word = words.get(item.key, "")
-            views[name].append(FindingView(number, item, STATES[item.state], word, shown, len(item.cves) - len(shown)))
+            key, more = item.key, len(item.cves) - len(shown)
+            views[name].append(FindingView(number, key, item, STATES[item.state], words.get(key, ""), shown, more))
     return views
 
 
@@ -119,7 +123,7 @@ def _grade(findings: Sequence[Finding], *, seen: bool) -> tuple[str, str]:
         return "未扫描", "unknown"
     if not findings:
         return "未发现", "good"
-    worst = min((item.severity for item in findings), key=lambda severity: severity.rank)
+    worst = min((item.severity for item in findings), key=_RANK.__getitem__)
     return worst.zh, worst.value
 
 
@@ -186,7 +190,7 @@ def _by_check(findings: Iterable[Finding]) -> list[list[Finding]]:
         groups[item.check, item.severity].append(item)
     return sorted(
         groups.values(),
-        key=lambda found: (found[0].severity.rank, -len({item.target for item in found}), found[0].check),
+        key=lambda found: (_RANK[found[0].severity], -len({item.target for item in found}), found[0].check),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from agent.report.tree import (
     Block,
@@ -34,7 +34,9 @@ def _run(run: Run) -> str:
     return f"{begin}{text}{end}"
 
 
-def _runs(runs: Iterable[Run]) -> str:
+def _runs(runs: Sequence[Run]) -> str:
+    if len(runs) == 1 and not runs[0].style:
+        return legal(runs[0].text)
     return "".join([_run(run) for run in runs])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +63,15 @@ def _finalize(value: Any) -> Any:  # noqa: ANN401 - whatever an expression yield
     """Clean and cap text; markup comes from the template's own macros, whose values have passed here already."""
     if isinstance(value, Markup):
         return value
-    text = str(value)
+    text = value if type(value) is str else str(value)
     if text.isprintable() and len(text) <= CAP:  # nothing that `clean` would touch
         return text
     return _clean(text) if len(text) <= CAP else clean(text, CAP)
+
+
+@cache
+def _is_ours(module: str) -> bool:
+    return module.startswith(("agent.model.", "agent.report."))
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
@@ -74,7 +79,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
     def getattr(self, obj: Any, attribute: str) -> Any:  # noqa: ANN401 - as in the parent
         """Look an attribute up; private ones and foreign objects take the parent's checks."""
-        if attribute[0] != "_" and type(obj).__module__.startswith(("agent.model.", "agent.report.")):
+        if attribute[0] != "_" and _is_ours(type(obj).__module__):
             try:
                 return getattr(obj, attribute)
             except AttributeError:

@@ -26,6 +26,8 @@ class FindingView:
 
     number: int
     """Running number over the whole report."""
+    key: str
+    """The finding's own key, computed once."""
     finding: Finding
     state: str
     change: str
