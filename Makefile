@@ -5,19 +5,22 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 JOBS   ?= 2
 
-.PHONY: demo test lint bench campaign lab-up lab-down setup
+.PHONY: demo test lint bench campaign lab-up lab-down setup setup-test
 
 $(STAMP): pyproject.toml
 	@sh tools/setup.sh venv "$(PYTHON)" "$(VENV)"
 	@touch $@
 
 setup: $(STAMP)
-	@sh tools/setup.sh system
+	@sh tools/setup.sh system $(BIN)/python
+
+setup-test: $(STAMP)
+	@sh tools/setup.sh system $(BIN)/python test
 
 demo: setup
 	$(BIN)/agent demo $(if $(KEEP),--keep)
 
-test: setup
+test: setup-test
 	$(BIN)/python -m pytest -m "not lab and not campaign" -n $(JOBS) --dist loadgroup
 	$(BIN)/python -m pytest -m "lab and not campaign"
 
@@ -30,7 +33,7 @@ lint: $(STAMP)
 bench: setup
 	$(BIN)/python bench/run.py
 
-campaign: setup
+campaign: setup-test
 	@echo "seed $${AGENT_SEED:=$$(date +%s)}, commit $$(git rev-parse HEAD 2>/dev/null || echo unknown)"; \
 	export AGENT_SEED; $(BIN)/python -m pytest -m campaign tests && \
 	$(BIN)/python -m pytest -m campaign tests/lab/campaign_lifecycle.py

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Set-up for the Makefile. `venv PYTHON DIR` makes the virtual environment; `system` installs Debian packages as root.
+# Set-up for the Makefile. `venv PYTHON DIR` makes the virtual environment; `system PYTHON` installs, as root, the
+# Debian packages that the scan, the report and the lab need, `system PYTHON test` those of the tests besides.
 set -eu
 say() { printf '%s\n' "$*" >&2; }
 
@@ -20,8 +21,9 @@ venv() {
 }
 
 system() {
-    packages="nmap openssl openssh-server fonts-noto-cjk iproute2 mmdebstrap systemd-container
-        rpm createrepo-c apt-utils dpkg-dev kmod procps"
+    packages="nmap openssl fonts-noto-cjk $(PYTHONPATH=. "$1" -m agent.lab.needs 2>/dev/null || true)"
+    # For the tests alone: servers and a shell to test against, started by the tests themselves.
+    [ "${2:-}" = test ] && packages="$packages openssh-server postgresql busybox $(PYTHONPATH=. "$1" -m agent.lab.needs --vm 2>/dev/null || true)"
     missing=
     for package in $packages; do
         dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing="$missing $package"
@@ -42,6 +44,6 @@ system() {
 
 case ${1:-} in
 venv) venv "$2" "$3" ;;
-system) system ;;
-*) say "usage: setup.sh venv PYTHON DIR | system"; exit 2 ;;
+system) system "$2" "${3:-}" ;;
+*) say "usage: setup.sh venv PYTHON DIR | system PYTHON [test]"; exit 2 ;;
 esac

@@ -59,7 +59,7 @@ def _number(element: etree._Element, attribute: str) -> int:
 
 def _port(element: etree._Element) -> Port:
     state, service = element.find("state"), element.find("service")
-    told = {} if service is None else {key: one_line(value) for key, value in service.items()}
+    told = {} if service is None else {str(key): one_line(str(value)) for key, value in service.items()}
     name = told.get("name", "")
     return Port(
         proto=one_line(element.get("protocol", ""), 10),

@@ -197,8 +197,8 @@ m=$(awk '$3 ~ /^(ext[234]|xfs|btrfs|f2fs|jfs|reiserfs|zfs|overlay|rootfs)$/ && $
 set -f
 n=; command -v nice >/dev/null 2>&1 && n='nice -n 19'
 $n $T find ${m:-$R/} -xdev \( -path /proc -o -path /sys -o -path /var/lib/docker -o -path /var/lib/containers \
-  -o -path /var/lib/machines -o -path "$R/usr/share" -o -path "$R/usr/include" -o -path "$R/usr/src" \) -prune -o -type f \( -perm -4000 -o -perm -2000 \) \
-  -exec stat -c '%a %U %G %n' {} +
+  -o -path /var/lib/machines -o -path "$R/usr/share" -o -path "$R/usr/include" -o -path "$R/usr/src" \) \
+  -prune -o -type f \( -perm -4000 -o -perm -2000 \) -exec stat -c '%a %U %G %n' {} +
 """
 """Files that run with another's rights, on local file systems where set-id bits work; 30 s at most, at low priority.
 
