@@ -36,7 +36,8 @@ def test_a_kernel_setting_the_audit_netlink_and_the_clock_are_its_own(lab, vm):
     assert "enabled 1" in vm("sudo auditctl -s")
     assert vm("sudo date -u -s @1800000000 >/dev/null; date +%s").startswith("18000000")
     # what the same commands say in a container
-    assert "ead-only" in lab.enter("node-01", "sh", "-c", "sysctl -w kernel.dmesg_restrict=1 2>&1 || true")
+    refused = lab.enter("node-01", "sh", "-c", "sysctl -w kernel.dmesg_restrict=1 2>&1 || true")
+    assert "ead-only" in refused or "permission denied" in refused
 
 
 def test_its_systemd_runs_without_failed_units_and_its_own_kernel(vm):
