@@ -77,10 +77,20 @@ def cli(ctx: click.Context, folder: Path | None) -> None:
         ctx.obj = App(folder)
 
 
-def mute() -> None:
+def mute(*, err: bool = False) -> None:
     """Let what is still to be printed go nowhere: whoever read our output has gone."""
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a descriptor is wanted, no path
-        os.dup2(nowhere.fileno(), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+    stream = sys.__stderr__ if err else sys.__stdout__
+    if stream is not None:
+        with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a descriptor is wanted, no path
+            os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print a line of a verb that goes on whether or not somebody still listens."""
+    try:
+        click.echo(text, err=err)
+    except OSError:
+        mute(err=err)
 
 
 def _of_system(error: OSError) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.main import Exit
+from agent.cli.ending import interruptible, leave
+from agent.cli.main import Exit, say
 
 if TYPE_CHECKING:
     from agent.app import App
@@ -30,7 +31,7 @@ def tick(app: App) -> tuple[list[Ran], list[str]]:
         planned,
         app.clock,
         runner,
-        told=lambda one: click.echo(f"{one.job}: begins ({one.period.title})", err=True),
+        told=lambda one: say(f"{one.job}: begins ({one.period.title})", err=True),
     )
     waiting = [one.job for one in planned if one.waiting and one.due_at <= now < one.until]
     return ran, waiting
@@ -53,7 +54,12 @@ def command(app: App, as_json: bool) -> int:
 
     Exit codes: 0 all is done, 1 a job waits for confirmation, 3 a job failed.
     """
-    ran, waiting = tick(app)
+    try:
+        with interruptible():
+            ran, waiting = tick(app)
+    except KeyboardInterrupt:
+        say("interrupted while a job ran; it is gone on with at the next call", err=True)
+        leave()
     if as_json:
         rows = [{"job": r.job, "state": r.state, "attempt": r.attempt, "result": r.result} for r in ran]
         click.echo(json.dumps({"ran": rows, "waiting": waiting}, ensure_ascii=False, indent=2))

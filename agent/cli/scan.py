@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import signal
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.main import Exit, mute
+from agent.cli.ending import interruptible, leave
+from agent.cli.main import Exit, mute, say
 from agent.cli.show import echo_summary, watcher
 
 if TYPE_CHECKING:
@@ -56,17 +55,14 @@ def command(
     if not run_id:
         run_id = _begin(app, period or "", targets, groups, layers, full_ports, deadline, quiet=as_json)
     try:
-        with watcher(quiet=as_json) as watch:
+        with interruptible(), watcher(quiet=as_json) as watch:
             summary = advance(app, run_id, watch)
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the second Ctrl-C of an impatient hand changes nothing
-        click.echo(f"\ninterrupted; what was sealed is kept. Go on with: agent scan --resume {run_id}", err=True)
-        sys.stderr.flush()
-        _leave()
+        say(f"\ninterrupted; what was sealed is kept. Go on with: agent scan --resume {run_id}", err=True)
+        leave()
     except AgentError:
-        # RuntimeError and the like leave as they are; what is declared wrong can be mended and gone on from.
         if runs.run_by_id(app.store, run_id).state != "closed":
-            click.echo(f"once that is mended, go on with: agent scan --resume {run_id}", err=True)
+            say(f"once that is mended, go on with: agent scan --resume {run_id}", err=True)
         raise
     try:
         if as_json:
@@ -78,7 +74,9 @@ def command(
     _settle(app, summary, quiet=as_json)
     if not summary.complete:
         return Exit.INCOMPLETE
-    return Exit.FINDINGS if sum(summary.severities.values()) else Exit.CLEAN
+    # what a person must judge, or what errored, is work left: never clean
+    left = sum(count for state, count in summary.states.items() if state != "accepted")
+    return Exit.FINDINGS if left else Exit.CLEAN
 
 
 def _begin(
@@ -112,10 +110,10 @@ def _begin(
     )
     run_id = scan.begin(app, period, plan)
     if not quiet:
-        click.echo(f"period  {period.id}  {period.title}  {period.start} to {period.end} ({period.status.value})")
+        say(f"period  {period.id}  {period.title}  {period.start} to {period.end} ({period.status.value})")
         if period.status is PeriodStatus.ESTIMATED:
-            click.echo("warning: these dates are estimated; confirm them in periods.yaml once announced", err=True)
-        click.echo(f"run     {run_id}  {len(chosen)} targets")
+            say("warning: these dates are estimated; confirm them in periods.yaml once announced", err=True)
+        say(f"run     {run_id}  {len(chosen)} targets")
     return run_id
 
 
@@ -134,14 +132,7 @@ def _settle(app: App, summary: Summary, *, quiet: bool) -> None:
             try:
                 mark_done(app.store, job, app.clock(), summary.run)
             except AgentError as error:
-                click.echo(f"schedule: {error.message}", err=True)
+                say(f"schedule: {error.message}", err=True)
                 continue
             if not quiet:
-                click.echo(f"schedule: {job.job} is done")
-
-
-def _leave() -> None:
-    """End at once: threads may still wait on a target, and all that counts is committed."""
-    import os
-
-    os._exit(Exit.INCOMPLETE)
+                say(f"schedule: {job.job} is done")

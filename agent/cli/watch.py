@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from agent.cli.ending import leave
 from agent.cli.main import Exit
 from agent.cli.run_due import tell, tick
 from agent.model.errors import AgentError
@@ -75,6 +76,6 @@ def command(app: App, every: int) -> int:
             stop.asked.wait(max(0.05, min(idle if idle is not None else 1.0, 60.0)))
     except KeyboardInterrupt:
         click.echo("stopped while a job ran; it is gone on with at the next start", err=True)
-        return Exit.INCOMPLETE
+        leave()  # the round's own thread would else be waited for, to its end
     click.echo("stopped", err=True)
     return Exit.CLEAN
