@@ -81,7 +81,7 @@ def severity_bars(view: View) -> tuple[str, float, float]:
         words = f"{count.count} 项  {count.percent}" if count.count else "0 项"
         parts.append(_text(left + width + 8, y + 18, words, size=12))
     parts.append(_line(left, 8, left, bottom, _GREY))
-    return _svg(bottom + 28, parts, "各等级发现数量")
+    return _svg(bottom + 28, parts, "各等级待整改发现数量")
 
 
 def target_bars(view: View) -> tuple[str, float, float] | None:
@@ -108,7 +108,7 @@ def target_bars(view: View) -> tuple[str, float, float] | None:
             x += width
         parts.append(_text(x + 6, y + 13, str(target.total), size=12, fill=_GREY))
     parts.append(_line(left, 32, left, bottom, _GREY))
-    return _svg(bottom + 28, parts, "各目标发现数量")
+    return _svg(bottom + 28, parts, "各目标待整改发现数量")
 
 
 def trend_bars(report: ScanReport, view: View) -> tuple[str, float, float] | None:
@@ -137,7 +137,7 @@ def trend_bars(report: ScanReport, view: View) -> tuple[str, float, float] | Non
         words = label if len(label) <= _LABEL else label[: _LABEL - 1] + "…"
         parts.append(_text(x, bottom + 18, words, anchor="middle", size=12))
     parts.append(_line(left, bottom, right, bottom, _GREY))
-    return _svg(bottom + 30, parts, "历轮发现数量")
+    return _svg(bottom + 30, parts, "历轮待整改发现数量")
 
 
 def draw(name: str, report: ScanReport, view: View) -> tuple[str, float, float] | None:

@@ -73,16 +73,10 @@ def _counts(findings: Iterable[Finding]) -> tuple[int, ...]:
 
 
 def _missing(report: ScanReport) -> tuple[MissingView, ...]:
-    rows = {row.name: row for row in report.targets}
+    address = {row.name: row.address for row in report.targets}
     said = {(item.target, item.layer.value) for item in report.unreached}
     listed = [
-        MissingView(
-            item.target,
-            rows[item.target].address if item.target in rows else "",
-            item.layer.zh,
-            item.reason.zh,
-            item.detail,
-        )
+        MissingView(item.target, address.get(item.target, ""), item.layer.zh, item.reason.zh, item.detail)
         for item in report.unreached
     ]
     for row in report.targets:  # a layer that is neither seen nor excused must not vanish
@@ -118,13 +112,18 @@ def _open(findings: Iterable[Finding]) -> list[Finding]:
     return [item for item in findings if item.state is FindingState.OPEN]
 
 
-def _grade(findings: Sequence[Finding], *, seen: bool) -> tuple[str, str]:
+def _grade(findings: Sequence[Finding], *, seen: bool, whole: bool) -> tuple[str, str]:
     if not seen:
         return "未扫描", "unknown"
-    if not findings:
-        return "未发现", "good"
+    if not findings:  # what was not looked at must not look clean
+        return ("未发现", "good") if whole else ("未扫全", "unknown")
     worst = min((item.severity for item in findings), key=_RANK.__getitem__)
     return worst.zh, worst.value
+
+
+def _others(views: Sequence[FindingView]) -> str:
+    states = Counter(view.state for view in views if view.finding.state is not FindingState.OPEN)
+    return "、".join(f"{word} {states[word]} 项" for word in STATES.values() if states[word])
 
 
 def _target(
@@ -139,8 +138,9 @@ def _target(
         rows = tuple(view for view in views if view.finding.layer is layer)
         if layer.value in row.layers or rows:
             excuse = "" if layer.value in row.seen else why.get(layer.zh, "")
-            layers.append(LayerView(layer.zh, not excuse, excuse, rows))
-    grade, css = _grade(found, seen=bool(row.seen))
+            layers.append(LayerView(layer.zh, not excuse, excuse, rows, len(_open(view.finding for view in rows))))
+    lacking = "、".join(Layer(layer).zh for layer in row.layers if layer not in row.seen)
+    grade, css = _grade(found, seen=bool(row.seen), whole=not lacking)
     return TargetView(
         row=row,
         number=number,
@@ -150,8 +150,9 @@ def _target(
         css=css,
         counts=_counts(found),
         total=len(found),
+        others=_others(views),
         layers=tuple(layers),
-        missing="、".join(Layer(layer).zh for layer in row.layers if layer not in row.seen),
+        missing=lacking,
         errors=tuple(errors),
     )
 
@@ -258,7 +259,10 @@ def derive(report: ScanReport, *, single: str = "") -> View:
     outcomes = Counter(item.outcome for item in report.verdicts)
     changed = Counter(item.change for item in report.changes)
     weak = _open(report.findings)
-    grade, css = _grade(weak, seen=any(row.seen for row in report.targets))
+    grade, css = _grade(weak, seen=any(row.seen for row in report.targets), whole=not missing)
+    accounts = tuple(
+        view for target in targets for layer in target.layers for view in layer.findings if about_accounts(view.finding)
+    )
     return View(
         total=total,
         weak=len(weak),
@@ -281,13 +285,8 @@ def derive(report: ScanReport, *, single: str = "") -> View:
         ranking=tuple(sorted(targets, key=lambda target: tuple(-count for count in target.counts))),
         categories=_categories(report),
         spread=_spread(report),
-        accounts=tuple(
-            view
-            for target in targets
-            for layer in target.layers
-            for view in layer.findings
-            if about_accounts(view.finding)
-        ),
+        accounts=accounts,
+        weak_accounts=len(_open(view.finding for view in accounts)),
         missing=missing,
         errors=errors,
         first_round=not report.previous_run,

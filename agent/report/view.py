@@ -47,6 +47,8 @@ class LayerView:
     why: str
     """Why it was not seen; empty when it was."""
     findings: tuple[FindingView, ...]
+    weak: int
+    """Those of them that are to be mended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,15 @@ class TargetView:
     kind: str
     importance: str
     grade: str
-    """Word of the worst open finding; 未扫描 when no layer was seen; 未发现 when nothing is open."""
+    """Word of the worst open finding; 未扫描 when no layer was seen; when nothing is open: 未发现, or 未扫全 when a
+    declared layer was not seen."""
     css: str
     counts: tuple[int, ...]
-    """Findings by severity, worst first, 提示 last."""
+    """Findings to be mended by severity, worst first, 提示 last."""
     total: int
+    """Sum of `counts`."""
+    others: str
+    """Its findings in other states, counted and joined; empty when there are none."""
     layers: tuple[LayerView, ...]
     missing: str
     """Declared layers that were not seen, joined; empty when all were."""
@@ -71,7 +77,7 @@ class TargetView:
 
 @dataclass(frozen=True, slots=True)
 class CategoryView:
-    """Findings by the control point of GB/T 22239-2019, or by their kind."""
+    """Findings to be mended, by the control point of GB/T 22239-2019, or by their kind."""
 
     label: str
     counts: tuple[int, ...]
@@ -82,7 +88,7 @@ class CategoryView:
 
 @dataclass(frozen=True, slots=True)
 class SpreadView:
-    """One check over all targets."""
+    """One check over all targets, where it is to be mended."""
 
     check: str
     title: str
@@ -165,6 +171,8 @@ class View:
     categories: tuple[CategoryView, ...]
     spread: tuple[SpreadView, ...]
     accounts: tuple[FindingView, ...]
+    weak_accounts: int
+    """Those of them that are to be mended."""
     missing: tuple[MissingView, ...]
     errors: tuple[Verdict, ...]
     first_round: bool

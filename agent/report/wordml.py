@@ -49,6 +49,10 @@ def paragraph(runs: Iterable[Run], style: str, extra: str = "") -> str:
     return f'<w:p><w:pPr><w:pStyle w:val="{style}"/>{extra}</w:pPr>{"".join([run(item) for item in runs])}</w:p>'
 
 
+_KEPT = 12
+"""A table of facts of at most so many rows stays on one page."""
+
+
 class Body:
     """Writes blocks; counts bookmarks, which mark headings and the rows of findings."""
 
@@ -69,17 +73,17 @@ class Body:
         words = run(Run(block.number + block.text))
         return f'<w:p><w:pPr><w:pStyle w:val="Heading{block.level}"/></w:pPr>{begin}{words}{end}</w:p>'
 
-    def _cell(self, cell: Cell, props: str, align: str, style: str, marks: tuple[str, str]) -> str:
+    def _cell(self, cell: Cell, props: str, extra: str, style: str, marks: tuple[str, str]) -> str:
         parts = []
         for para in cell.paras:
             kind = "TableSmall" if para.kind == "small" else style
-            parts.append(paragraph(para.runs, kind, align))
+            parts.append(paragraph(para.runs, kind, extra))
         if marks[0]:  # the bookmark of a finding's row stands around its number
             head, rest = parts[0].split("</w:pPr>", 1)
             parts[0] = f"{head}</w:pPr>{marks[0]}{rest[: -len('</w:p>')]}{marks[1]}</w:p>"
         return f"<w:tc>{props}{''.join(parts)}</w:tc>"
 
-    def _row(self, row: Row, widths: list[int], block: Table, *, head: bool) -> str:
+    def _row(self, row: Row, widths: list[int], block: Table, *, head: bool, keep: bool = False) -> str:
         dense = "dense" in block.kind
         style = ("TableHeadDense" if dense else "TableHead") if head else "TableDense" if dense else "TableText"
         marks = self._mark(f"F{self._marks + 1}_{row.finding}") if row.finding else ("", "")
@@ -90,7 +94,8 @@ class Body:
             middle = '<w:vAlign w:val="center"/>' if head else ""
             props = f'<w:tcPr><w:tcW w:w="{widths[index]}" w:type="dxa"/>{shade}{middle}</w:tcPr>'
             align = '<w:jc w:val="center"/>' if head or block.aligns[index] == "center" else ""
-            cells.append(self._cell(cell, props, align, style, marks if index == 0 else ("", "")))
+            extra = "<w:keepNext/>" + align if keep else align
+            cells.append(self._cell(cell, props, extra, style, marks if index == 0 else ("", "")))
         repeat = "<w:tblHeader/>" if head else ""
         return f"<w:tr><w:trPr><w:cantSplit/>{repeat}</w:trPr>{''.join(cells)}</w:tr>"
 
@@ -109,8 +114,9 @@ class Body:
         yield "</w:tblGrid>"
         for row in block.head:
             yield self._row(row, widths, block, head=True)
+        short = "facts" in block.kind and len(block.rows) <= _KEPT
         for row in block.rows:
-            yield self._row(row, widths, block, head=False)
+            yield self._row(row, widths, block, head=False, keep=short and row is not block.rows[-1])
         yield '</w:tbl><w:p><w:pPr><w:pStyle w:val="Gap"/></w:pPr></w:p>'
 
     def signature(self, block: Signature) -> Iterable[str]:
@@ -171,3 +177,4 @@ def contents(headings: Iterable[Heading]) -> Iterable[str]:
             f'<w:p><w:pPr><w:pStyle w:val="TOC{heading.level}"/></w:pPr>{begin}'
             f'<w:hyperlink w:anchor="_{heading.anchor}" w:history="1">{words}{number}</w:hyperlink>{end}</w:p>'
         )
+    yield paragraph([Run("页码取自 PDF 版；空缺或与版面有出入时，在目录上按右键选“更新域”。")], "Note")
