@@ -28,8 +28,9 @@ class Section:
 
     `script` is POSIX sh. `$R` is the root prefix (empty on a target, a fixture's
     folder in tests); every absolute path that a section reads begins with it.
-    `$_u` is the user's id. `$T` runs a program for at most 30 s, `$_low` as a user
-    who can write nothing (empty where that cannot be): `$_low $T PROGRAM`.
+    `$_u` is the user's id. `$T` runs a program that may wait for a disk, a lock or a
+    daemon for at most 30 s (it costs a fork: what cannot wait goes without), `$_low` as
+    a user who can write nothing (empty where that cannot be): `$_low $T PROGRAM`.
     """
 
     key: str

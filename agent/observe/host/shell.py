@@ -52,7 +52,7 @@ for f in "$R/etc/os-release" "$R/usr/lib/os-release" "$R/etc/redhat-release" "$R
   "$R/etc/crontab" "$R"/etc/cron.d/* "$R"/var/spool/cron/* "$R"/var/spool/cron/crontabs/*; do
   [ -f "$f" ] && set -- "$@" "$f"
 done
-R="$R" $T awk '
+R="$R" awk '
 function hide(s, re,   out, at) {
   out = ""
   while (match(tolower(s), re)) {
@@ -88,7 +88,7 @@ BEGIN {
 """Text files, comments and empty lines left out: `@path`, then each line behind one blank; `!path`: unreadable."""
 
 USERS = r"""
-R="$R" $T awk '
+R="$R" awk '
 function kind(h,   c) {
   if (h == "") return "none"
   if (h == "x") return "x"
@@ -150,12 +150,12 @@ if [ -z "$o" ] && [ -r "$R/etc/crypto-policies/back-ends/opensshserver.config" ]
     awk '/^-o[A-Za-z0-9]+=[A-Za-z0-9@.,+^:\/*-]+$/')
 fi
 set -f
-$T "$s" $o -T -C user=root,host=localhost,addr=127.0.0.1
+"$s" $o -T -C user=root,host=localhost,addr=127.0.0.1
 """
 """Effective settings, with the `-o` options that a crypto policy or the running sshd adds."""
 
 SS = r"""
-if command -v ss >/dev/null 2>&1 && $T ss -ltnup; then exit 0; fi
+if command -v ss >/dev/null 2>&1 && ss -ltnup; then exit 0; fi
 if command -v netstat >/dev/null 2>&1 && $T netstat -ltnup 2>/dev/null; then exit 0; fi
 for t in tcp tcp6 udp udp6; do
   [ -r "$R/proc/net/$t" ] && awk -v t="$t" 'NR > 1 && ($4 == "0A" || (t ~ /^udp/ && $4 == "07")) {
@@ -222,7 +222,7 @@ FIREWALL = r"""
 m=$R/lib/modules/$(uname -r)
 there() { [ -d "$R/sys/module/$1" ] || [ ! -d "$m" ] || grep -qs "/$1\.ko" "$m/modules.builtin"; }
 if there nf_tables && command -v nft >/dev/null 2>&1; then
-  $T nft -n list ruleset | awk '
+  nft -n list ruleset | awk '
     /^[ \t]*(table|chain|set|map|type|policy|elements|flags|counter)[ \t]/ || /^[ \t]*}/ || /^[ \t]*$/ {
       if ($1 == "type" && / hook input / && / policy drop/) print "nft_policy drop"
       next }
@@ -288,7 +288,7 @@ def files(paths: Iterable[str]) -> str:
         return "exit 0"
     return (
         f'set --; for f in {wanted}; do [ -e "$f" ] && set -- "$@" "$f"; done\n'
-        "[ $# = 0 ] || $T stat -L -c '%a %U %G %n' \"$@\""
+        "[ $# = 0 ] || stat -L -c '%a %U %G %n' \"$@\""
     )
 
 

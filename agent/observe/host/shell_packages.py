@@ -14,17 +14,17 @@ DEBIAN = r"""
 command -v dpkg-query >/dev/null 2>&1 || exit 0
 _b dpkg
 f='${binary:Package}\t${db:Status-Abbrev}\t${Version}\t${Architecture}\t${source:Package}\t${source:Version}\n'
-d=$($T dpkg-query -W -f="$f")
+d=$(dpkg-query -W -f="$f")
 r=$?; printf '%s\n' "$d"; _e dpkg $r
 command -v apt-cache >/dev/null 2>&1 || exit 0
 a='-o APT::Cmd::Disable-Script-Warning=1'
 if [ "$_u" = 0 ] && [ -z "$_low" ]; then a="$a -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache="; fi
 mask='{ gsub(/:\/\/[^\/@ \t]*@/, "://***@"); print }'
-_b apt-sources; $_low $T apt-cache $a policy | awk "$mask"; _e apt-sources $?
+_b apt-sources; $_low apt-cache $a policy | awk "$mask"; _e apt-sources $?
 set -f
 n=$(printf '%s\n' "$d" | awk -F '\t' '$2 ~ /^.i/ { print $1 }')
 _b apt-policy
-p=$($_low $T apt-cache $a policy $n); r=$?
+p=$($_low apt-cache $a policy $n); r=$?
 p=$(printf '%s\n' "$p" | awk '
   /^[^ ].*:$/ { name = substr($0, 1, length($0) - 1); old = new = ""; on = 0; next }
   $1 == "Installed:" { old = $2; next }
@@ -39,7 +39,7 @@ printf '%s\n' "$p"; _e apt-policy $r
 _b apt-show
 w=$(printf '%s\n' "$p" | awk -F '\t' '/^[^ ]/ && NF == 3 { print $1 "=" $3 }')
 if [ -n "$w" ]; then
-  $_low $T apt-cache $a show $w | awk '/^(Package|Architecture|Version|Source|Filename):/ || /^$/'
+  $_low apt-cache $a show $w | awk '/^(Package|Architecture|Version|Source|Filename):/ || /^$/'
 fi
 _e apt-show $?
 _b apt-age
