@@ -115,6 +115,36 @@ def explain(app: App, key: str, run_id: str | None, as_json: bool) -> None:
         click.echo(f"          agent evidence show {entry.seq}")
 
 
+@command.command("runs")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a run, one a line.")
+@click.pass_obj
+def list_runs(app: App, as_json: bool) -> None:
+    """List the scans, newest first; one that was cut off says how to go on."""
+    from agent.cli.table import echo_table
+    from agent.flows.judge import SHANGHAI
+    from agent.store import runs
+
+    rows = runs.latest_runs(app.store, "scan")
+    if as_json:
+        for run in rows:
+            told = {"run": run.id, "state": run.state, "period": run.period, "started": run.started_at.isoformat()}
+            click.echo(json.dumps(told | {"scope": run.plan["scope"], "whole": bool(run.plan.get("whole"))}))
+        return
+    echo_table(
+        ("run", "started", "period", "scope", "state"),
+        [
+            (
+                run.id,
+                f"{run.started_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}",
+                run.period,
+                str(run.plan["scope"]),
+                "finished" if run.state == "closed" else f"cut off; agent scan --resume {run.id}",
+            )
+            for run in rows
+        ],
+    )
+
+
 @command.command("compare")
 @click.argument("run_a")
 @click.argument("run_b")

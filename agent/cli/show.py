@@ -97,7 +97,7 @@ def echo_summary(app: App, summary: Summary) -> None:
     )
     table = Table(title=f"{summary.run}", title_justify="left", pad_edge=False)
     for name in ("target", "system", "seen"):
-        table.add_column(name, no_wrap=name == "target")
+        table.add_column(name, no_wrap=True)  # a row a target, whatever the width
     for grade in list(Severity)[:4]:
         table.add_column(grade.zh, justify="right")
     for name in ("pass", "manual", "error"):

@@ -167,6 +167,26 @@ def _fits(target: Target | None, kind: str) -> bool:
     return isinstance(target, Database if kind == "database" else Host)
 
 
+class _Bounded:
+    """A database session that answers no more once the target's time is up.
+
+    Each statement has a limit of its own, and there are dozens.
+    """
+
+    def __init__(self, session: SqlSession, until: float) -> None:
+        self._session, self._until = session, until
+
+    def query(self, statement: str) -> Sequence[Sequence[object]]:
+        """Rows of one SELECT. Raises UnreachedError(`timeout`) when nothing is left, and what the session raises."""
+        if time.monotonic() >= self._until:
+            raise UnreachedError(Reason.TIMEOUT, "the time for this database is up")
+        return self._session.query(statement)
+
+    def close(self) -> None:
+        """Close the session."""
+        self._session.close()
+
+
 class _Round:
     """Collecting, for one run: hosts and databases side by side, then the network by one nmap."""
 
@@ -224,7 +244,8 @@ class _Round:
         try:
             evidence = work(target)
         except UnreachedError as error:
-            self._unreached(target.name, kind, Reason(error.reason), error.message)
+            told = f"{error.message}; {error.remedy}" if error.remedy else error.message
+            self._unreached(target.name, kind, Reason(error.reason), told)
         except (StoreError, IntegrityError):
             raise  # ours, not the target's: the task stays waiting and the run can be resumed
         except AgentError as error:
@@ -255,16 +276,21 @@ class _Round:
     def _database(self, database: Database) -> int:
         session = self.app.sessions.open_sql(database, self.plan.deadline)
         with self._kept(session):
-            payload = databases.collect(session, database.engine, self.app.controls)
+            bounded = _Bounded(session, time.monotonic() + self.plan.deadline)
+            payload = databases.collect(bounded, database.engine, self.app.controls)
         return self.app.ledger.seal("database", payload, run=self.run_id, subject=database.name).seq
 
     def _network(self, looks: list[Host]) -> None:
         for host in looks:
             if host.bastion:
                 self._unreached(host.name, "network", Reason.UNSUPPORTED, f"reached only through {host.bastion}")
-        reachable = {host.name: host.address for host in looks if not host.bastion}
-        if not reachable:
-            return
+        direct = [host for host in looks if not host.bastion]
+        for six in (False, True):  # nmap takes one family a run
+            reachable = {host.name: host.address for host in direct if (":" in host.address) is six}
+            if reachable:
+                self._nmap(reachable)
+
+    def _nmap(self, reachable: dict[str, str]) -> None:
         for name in reachable:
             self.watch(Step(name, "network", "start"))
         ports = {port for name in reachable for port in self.ports.get(name, ())}

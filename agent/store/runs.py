@@ -115,7 +115,7 @@ def run_by_id(store: Store, run_id: str) -> Run:
     with store.read() as connection:
         row = connection.execute(select(schema.run).where(schema.run.c.id == run_id)).mappings().first()
     if row is None:
-        raise StoreError("no such run", where=run_id, remedy="see `agent findings --help` for how runs are named")
+        raise StoreError("no such run", where=run_id, remedy="see `agent findings runs`")
     return _run(row)
 
 
