@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ROOTS: Mapping[str, Any] = {"report": ScanReport, "view": View}
 """What a template is given."""
 
-_GLOBALS = {"range", "dict", "lipsum", "cycler", "joiner", "namespace", "loop", "varargs", "kwargs", "caller"}
+_GLOBALS = {"range", "dict", "lipsum", "cycler", "joiner", "namespace", "grade", "loop", "varargs", "kwargs", "caller"}
 
 Scope = dict[str, Any]
 """Type of each known name; None where it cannot be told."""

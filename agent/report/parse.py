@@ -73,6 +73,30 @@ def _fail(unfit: _UnfitError, root: ET.Element, xhtml: str) -> ReportError:
     )
 
 
+@lru_cache(maxsize=16_384)
+def _folded(text: str, style: str) -> Run:
+    """A run with its white space folded; most are said many times."""
+    return Run(_SPACE.sub(" ", text), style)
+
+
+def _flat(element: ET.Element) -> Iterator[Run]:
+    """Runs of a paragraph whose elements hold text alone, white space folded: a list of CVE ids has many."""
+    if element.text:
+        yield _folded(element.text, "")
+    for child in element:
+        tag = child.tag
+        if tag not in _INLINE:
+            raise _UnfitError(child, f"an element that may not stand inside <{element.tag}>")
+        if len(child):
+            yield from _fold(_pieces(child, child.get("class", "") if tag == "span" else tag), lines=False)
+        elif tag == "br":
+            yield Run("\n", "br")
+        elif child.text:
+            yield _folded(child.text, child.get("class", "") if tag == "span" else tag)
+        if child.tail:
+            yield _folded(child.tail, "")
+
+
 def _pieces(element: ET.Element, style: str) -> Iterator[Run]:
     if element.text:
         yield Run(element.text, style)
@@ -111,11 +135,11 @@ def _para(element: ET.Element, kind: str | None = None) -> Para:
     if count == 1 and not element.text and not element[0].tail and not len(element[0]) and element[0].tag in _SIMPLE:
         only = element[0]
         return _styled(only.text or "", only.get("class", "") if only.tag == "span" else only.tag, kind)
-    return _para_of(_pieces(element, ""), kind)
+    return _para_of(_fold(_pieces(element, ""), lines=True) if kind == "pre" else _flat(element), kind)
 
 
 def _para_of(pieces: Iterable[Run], kind: str) -> Para:
-    runs = list(_fold(pieces, lines=kind == "pre"))
+    runs = list(pieces)
     if runs and runs[0].style != "br":
         runs[0] = Run(runs[0].text.lstrip(), runs[0].style)
     if runs and runs[-1].style != "br":
@@ -126,7 +150,7 @@ def _para_of(pieces: Iterable[Run], kind: str) -> Para:
 @lru_cache(maxsize=4096)
 def _styled(text: str, style: str, kind: str) -> Para:
     """A paragraph of one run: a grade, a title, an id."""
-    return _para_of([Run(text, style)], kind)
+    return _para_of(_fold([Run(text, style)], lines=kind == "pre"), kind)
 
 
 @lru_cache(maxsize=16_384)

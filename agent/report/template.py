@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache, lru_cache
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2 import BytecodeCache, FileSystemLoader, StrictUndefined, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 import agent
 from agent.model.errors import DeclaredError
+from agent.model.severity import Severity
 from agent.model.text import CAP, clean
 from agent.report.words import beijing, category, day, iso_day, names, percent, spans
+
+if TYPE_CHECKING:
+    from jinja2.bccache import Bucket
 
 SCAN = "scan-report.xhtml.j2"
 """File name of the scan report's template; a workspace's templates/ overrides it by that name."""
@@ -70,6 +77,12 @@ def _finalize(value: Any) -> Any:  # noqa: ANN401 - whatever an expression yield
 
 
 @cache
+def grade(severity: Severity) -> Markup:
+    """The word of a severity in its colours: templates call it for each finding."""
+    return Markup('<span class="{}">{}</span>').format(severity.value, severity.zh)
+
+
+@cache
 def _is_ours(module: str) -> bool:
     return module.startswith(("agent.model.", "agent.report."))
 
@@ -87,18 +100,49 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return super().getattr(obj, attribute)
 
 
+class _Compiled(BytecodeCache):
+    """Compiled templates beside the shipped ones, as Python keeps its modules; nothing where that cannot be written.
+
+    Jinja checks the template's digest and the versions of itself and of Python. What else shapes the code is this file.
+    """
+
+    def __init__(self) -> None:
+        self._folder = shipped() / "__pycache__"
+        self._shape = sha256(Path(__file__).read_bytes()).hexdigest()[:16]
+
+    def _path(self, bucket: Bucket) -> Path:
+        return self._folder / f"{bucket.key}-{self._shape}.jinja"
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Take the code if it is there and whole."""
+        with suppress(OSError), self._path(bucket).open("rb") as file:
+            bucket.load_bytecode(file)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Leave the code for the next time; two at once write the same."""
+        path = self._path(bucket)
+        half = path.with_suffix(f".{os.getpid()}")
+        with suppress(OSError):
+            self._folder.mkdir(exist_ok=True)
+            half.write_bytes(bucket.bytecode_to_string())
+            half.replace(path)
+
+
 def environment(own: Sequence[Path]) -> ImmutableSandboxedEnvironment:
     """An environment that knows the project's filters and not `safe`."""
+    edited = any(True for folder in own for _file in folder.glob("*.j2"))
     env = _Sandbox(
         autoescape=True,
         undefined=StrictUndefined,
         loader=FileSystemLoader([str(folder) for folder in search_path(own)]),
         finalize=_finalize,
+        bytecode_cache=None if edited else _Compiled(),
         trim_blocks=True,
         lstrip_blocks=True,
     )
     del env.filters["safe"]
     env.filters.update(FILTERS)
+    env.globals["grade"] = grade
     return env
 
 

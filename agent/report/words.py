@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from agent.model.finding import Finding, FindingKind, FindingState
@@ -86,6 +87,11 @@ def iso_day(moment: datetime) -> str:
 
 def spans(numbers: Iterable[int]) -> str:
     """Numbers as spans: 3-5、8; — for none."""
+    return _spans(tuple(numbers))
+
+
+@lru_cache(maxsize=1024)  # findings of one target cite the same evidence
+def _spans(numbers: tuple[int, ...]) -> str:
     ordered = sorted(set(numbers))
     parts: list[str] = []
     index = 0
