@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from agent.model.asset import Layer
     from agent.model.facts import Subject
 
+FEATURES = "features"
+"""Key of `Subject.missing` under which stands why the subject's features are not known."""
 _ANSWERED = (0, 1)
 """Exit codes that are an answer; 2 and above are errors (grep: 1 is no match, 2 could not read)."""
 
@@ -90,10 +92,8 @@ def _shown(value: expects.Value) -> str:
 def _applies(subject: Subject, control: Control) -> expects.Result | None:
     """Return None when the control is to be judged, else why it is not (or why that is not known)."""
     applies = control.applies
-    for feature in applies.when:
-        name = feature.removeprefix("!")
-        if (name in subject.features) == feature.startswith("!"):
-            return expects.Result(Outcome.NOT_APPLICABLE, f"{'存在' if feature.startswith('!') else '没有'} {name}")
+    if applies.when and (wrong := _when(subject, applies.when)):
+        return wrong
     if applies.family:
         if not subject.family:
             return expects.Result(Outcome.ERROR, "系统家族未知，不能判断是否适用")
@@ -105,6 +105,18 @@ def _applies(subject: Subject, control: Control) -> expects.Result | None:
             return expects.Result(Outcome.ERROR, "版本未知，不能判断是否适用")
         if not all(_holds(hit.group(), each) for each in applies.version.split(",")):
             return expects.Result(Outcome.NOT_APPLICABLE, f"不适用于版本 {subject.version}")
+    return None
+
+
+def _when(subject: Subject, wanted: Sequence[str]) -> expects.Result | None:
+    """Return why the features rule the control out; None when they do not."""
+    if FEATURES in subject.missing:
+        # What could not be looked for is not absent: not applicable would read as mended.
+        return expects.Result(Outcome.ERROR, f"不能判断是否适用：{subject.missing[FEATURES]}")
+    for feature in wanted:
+        name = feature.removeprefix("!")
+        if (name in subject.features) == feature.startswith("!"):
+            return expects.Result(Outcome.NOT_APPLICABLE, f"{'存在' if feature.startswith('!') else '没有'} {name}")
     return None
 
 

@@ -37,7 +37,7 @@ class Subject:
     reads: Mapping[str, Reading] = field(default_factory=dict)
     """Own reads of controls by control id."""
     missing: Mapping[str, str] = field(default_factory=dict)
-    """Tables that could not be read, with the reason."""
+    """Tables that could not be read, with the reason; under `features`, why the features are not known."""
     features: frozenset[str] = frozenset()
     """What is there, for `applies.when` (e.g. `sshd`, `docker`, `container`, `systemd`)."""
 

@@ -249,3 +249,15 @@ def test_what_is_wanted_is_said_for_every_operator(op):
 def test_hostile_text_is_cleaned():
     verdict = said(Expect("empty"), Reading("\x1b[31mred\x07\nx\u202ey"))
     assert verdict.actual == "red\\x07；x\\x202ey"
+
+
+@pytest.mark.parametrize("when", ["sshd", "!container"])
+def test_what_could_not_be_looked_for_is_neither_absent_nor_there(when):
+    one = control(Expect("eq", "no"), applies=Applies(when=(when,)))
+    reading = Reading("no", 0, "")
+    known = Subject("linux", "h", reads={"LIN-X-01": reading}, features=frozenset())
+    unknown = replace(known, missing={"features": "timed out on the host"})
+    (verdict,) = judge(unknown, [one])
+    assert (verdict.outcome.value, "timed out" in verdict.reason) == ("error", True)
+    (verdict,) = judge(known, [one])
+    assert verdict.outcome.value == ("not_applicable" if when == "sshd" else "pass")

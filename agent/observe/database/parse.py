@@ -41,6 +41,9 @@ def facts(target: str, payload: bytes) -> DatabaseFacts:
         for key, each in statements.items()
         if each["error"] and not key.startswith("control:")
     }
+    for key in ("settings", "extensions", "plugins"):
+        if key in unseen:  # what could not be asked for is not absent
+            missing["features"] = unseen[key]
     subject = Subject(
         kind=kind,
         target=target,

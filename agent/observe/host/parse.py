@@ -136,6 +136,10 @@ def parse(target: str, stdout: bytes, stderr: bytes, nonce: str, banner: str = "
     answers = split(stdout, stderr, nonce)
     reader = Reader(answers)
     base = system.pairs(reader.text("base") or "")
+    if "kernel" not in base:
+        reader.unseen.setdefault("base", "the host does not name its kernel")
+    if "base" in reader.unseen:
+        reader.missing["features"] = reader.unseen["base"]
     _settings(reader, base)
     packages = _packages(reader, base)
     pending, age = _pending(reader, base, packages)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from agent.observe.frames import Answer
 
 _META = re.compile(r"mw\.(nginx|redis|tomcat)\.(\d+)\.meta")
+_NEVER_EMPTY = ("nginx", "tomcat")
+"""Kinds that cannot run without a configuration: an empty answer is none."""
 _FAILED = 2
 _DOTTED = re.compile(r"\d+(?:\.\d+)+")
 _TABLES = {"nginx": nginx.table, "redis": redis.table, "tomcat": tomcat.table}
@@ -96,8 +98,9 @@ def _one(
     }
     missing = {}
     features: frozenset[str] = frozenset()
-    if config is None or config.rc:
+    if config is None or config.rc or (kind in _NEVER_EMPTY and not config.text.strip()):
         missing[kind] = (one_line(config.errors) if config else "") or "configuration not read"
+        missing["features"] = missing[kind]
     else:
         lines = [line.split("\t") for line in config.text.splitlines()]
         tables[kind] = _TABLES[kind](lines)

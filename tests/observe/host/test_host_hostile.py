@@ -117,3 +117,22 @@ def test_what_was_packed_is_unpacked():
     sealed = unpack(pack(result, NONCE, "banner \x1b"))
     assert sealed.result == Result(3, b"\x00out\n", b"err", 1.234)
     assert (sealed.nonce, sealed.banner) == (NONCE, "banner \x1b")
+
+
+def answered(**bodies):
+    """An answer whose sections hold these bodies and ended with these codes."""
+    sections = "".join(f"\n{NONCE} > {key}\n{body}\n{NONCE} < {key} {rc}\n" for key, (body, rc) in bodies.items())
+    return f"{sections}\n{NONCE} . end\n".encode()
+
+
+@pytest.mark.parametrize("base", [("", 0), ("", 1), (BASE, 2), (BASE, 124)])
+def test_a_host_that_does_not_tell_what_it_has_has_unknown_features(base):
+    told = parse("h", answered(base=base), b"", NONCE)
+    assert "base" in told.unseen
+    assert told.subjects[0].missing["features"]
+    assert "features" not in parse("h", answered(base=(BASE, 0)), b"", NONCE).subjects[0].missing
+
+
+def test_a_port_of_thousands_of_digits_is_no_port():
+    line = "tcp LISTEN 0 128 0.0.0.0:" + "9" * 5000 + " 0.0.0.0:*"
+    assert parse("h", answered(base=(BASE, 0), ss=(line, 0)), b"", NONCE).listeners == ()
