@@ -16,7 +16,7 @@ venv() {
         fi
         "$python" -m venv "$dir"
     fi
-    "$dir/bin/python" -m pip install -q --disable-pip-version-check -e '.[dev]' 2>&1 | grep -v '^WARNING: Location' >&2 || true
+    "$dir/bin/python" -m pip install -q --disable-pip-version-check -e '.[dev]' 2>&1 | grep -vE 'WARNING: Location|DEPRECATION:' >&2 || true
     "$dir/bin/python" -c 'import agent, alembic, docx, lxml, paramiko, pytest, typst'
 }
 
