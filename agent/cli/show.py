@@ -102,7 +102,9 @@ def echo_summary(app: App, summary: Summary) -> None:
         table.add_column(grade.zh, justify="right")
     for name in ("pass", "manual", "error"):
         table.add_column(name, justify="right")
-    for name, row in summary.per_target.items():
+    order = [target.name for target in app.inventory.targets]  # a kept summary has lost the inventory's order
+    for name in sorted(summary.per_target, key=lambda name: order.index(name) if name in order else len(order)):
+        row = summary.per_target[name]
         grades = [str(counts[name, grade] or "") for grade in list(Severity)[:4]]
         table.add_row(
             name,
