@@ -93,7 +93,8 @@ class Listener:
     @property
     def loopback(self) -> bool:
         """Whether only the host itself can reach it."""
-        return self.address.startswith("127.") or self.address in {"::1", "[::1]", "localhost"}
+        address = self.address.strip("[]").removeprefix("::ffff:")
+        return address.startswith("127.") or address in {"::1", "localhost"}
 
 
 @dataclass(frozen=True, slots=True)

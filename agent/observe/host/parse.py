@@ -67,6 +67,7 @@ def _settings(reader: Reader, base: Mapping[str, tuple[str, ...]]) -> system.Fil
     reader.table("mount", "mount", system.mount)
     reader.table("file", "file", system.modes)
     reader.table("setuid", "setuid", system.modes)
+    reader.table("listener", "ss", system.reachable)
     reader.table("audit", "audit", policy.audit)
     reader.table("service", "service", units.service)
     services = reader.tables.get("service", {})

@@ -173,6 +173,15 @@ def listeners(text: str) -> tuple[Listener, ...]:
     return tuple(sorted(found, key=lambda one: (one.proto, one.port, one.address, one.process, one.pid)))
 
 
+def reachable(text: str) -> dict[str, str]:
+    """`network` and `loopback`: who listens for others and for the host itself, a line each: `tcp/22 0.0.0.0 sshd`."""
+    table: dict[str, list[str]] = {"network": [], "loopback": []}
+    for one in listeners(text):
+        line = f"{one.proto}/{one.port} {one.address} {one.process}".rstrip()
+        table["loopback" if one.loopback else "network"].append(line)
+    return {side: "\n".join(dict.fromkeys(lines)) for side, lines in table.items()}
+
+
 def stale(text: str) -> tuple[str, ...]:
     """`process: file` of replaced programs and libraries that still run, sorted."""
     rows = (line.split("\t", 1) for line in text.splitlines() if "\t" in line)
