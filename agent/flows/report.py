@@ -6,6 +6,7 @@ from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from agent.declared import load_people
 from agent.flows import compare
 from agent.flows.judge import SHANGHAI
 from agent.model.asset import Database, Host, Layer
@@ -58,7 +59,7 @@ def scan_report(app: App, run_id: str) -> ScanReport:
         run=run_id,
         started=run.started_at,
         finished=run.finished_at or run.started_at,
-        operator=run.operator,
+        operator=_person(app, run.operator),
         scope=str(run.plan["scope"]),
         agent_version=str(run.summary.get("agent_version", "")),
         targets=_rows(app, run),
@@ -139,6 +140,12 @@ def _row(target: Target, run: Run) -> TargetRow:
         evidence=tuple(row.get("evidence", ())),
         subjects=tuple(one_line(item) for item in row.get("subjects", ())),
     )
+
+
+def _person(app: App, login: str) -> str:
+    """Who it was: the person whose login people.yaml names, else the bare login, said to be unregistered."""
+    name = next((person.name for person in load_people(app.root) if person.login == login), "")
+    return f"{name}（{login}）" if name else f"{login}（未登记人员）"
 
 
 def _unreached(item: dict[str, str]) -> Unreached:
