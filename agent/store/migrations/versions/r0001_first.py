@@ -27,7 +27,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """There is no way back: evidence is never dropped by a program."""
-    raise NotImplementedError("restore a backup instead")
+    raise RuntimeError("a schema is not taken back: restore a backup instead")
 
 
 def _refuse_changes(table: str) -> None:
