@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 
 from agent.model.asset import Layer
@@ -63,19 +62,3 @@ class Unreached:
     reason: Reason
     detail: str
     """One cleaned line for the operator; hostile text has passed `model.text.clean`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """A sealed record of what a target answered; judging reads only this."""
-
-    target: str
-    """Inventory name; for one nmap run over many hosts `@network`."""
-    kind: str
-    """`host`, `database` or `network`: says which parser reads the payload."""
-    at: datetime
-    """UTC, when the answer was complete."""
-    evidence: int
-    """Ledger sequence number of the sealed payload."""
-    nonce: str = ""
-    """Frame nonce of a host script (see observe.frames)."""
