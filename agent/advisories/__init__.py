@@ -1,0 +1,1 @@
+"""Advisories: import feeds into an indexed store of their own (state/feeds.db), look up by stream and package."""
