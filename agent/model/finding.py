@@ -32,6 +32,57 @@ class FindingState(StrEnum):
     """An unexpired exception covers it."""
 
 
+class Urgency(StrEnum):
+    """When a vulnerability is to be dealt with; the order of work within is `Remediation.risk`."""
+
+    NOW = "now"
+    """Known to be exploited (KEV), or critical and likely, on a reachable listener."""
+    SOON = "soon"
+    """Critical or high and likely to be exploited, or reachable."""
+    PLANNED = "planned"
+
+    @property
+    def zh(self) -> str:
+        """The word used in reports."""
+        return {"now": "立即处置", "soon": "优先处置", "planned": "计划处置"}[self.value]
+
+
+@dataclass(frozen=True, slots=True)
+class Remediation:
+    """One upgrade and all that it closes on one target: several CVEs that one upgrade closes are one piece of work."""
+
+    package: str
+    """Source package, product or Windows product that is upgraded."""
+    installed: str
+    fixed: str
+    """Lowest version that closes everything; empty when no fix is out."""
+    status: str
+    """`model.advisory.Status` value: `fixed`, or why there is no fix."""
+    confidence: str
+    """`model.advisory.Confidence` value of the surest source."""
+    advisories: tuple[str, ...] = ()
+    feeds: tuple[str, ...] = ()
+    """Where they come from: feed names; `mirror` for the host's own."""
+    packages: tuple[str, ...] = ()
+    """Installed binary packages that the upgrade touches, `name version`."""
+    cnnvd: tuple[str, ...] = ()
+    kev: tuple[str, ...] = ()
+    """Those of the CVEs that are known to be exploited."""
+    epss: float | None = None
+    """Highest probability among the CVEs."""
+    score: float | None = None
+    """Highest CVSS base score among the CVEs."""
+    exposed: bool = False
+    """A process of it listens where others can reach it."""
+    restart: str = ""
+    """`reboot`, `service` or empty when nothing needs it, or nothing is known."""
+    fix: str = ""
+    """KB or hot patch."""
+    urgency: Urgency = Urgency.PLANNED
+    risk: float = 0.0
+    """Order of work, the highest first: docs/advisories.md tells how it is made."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One row of the report. All text is cleaned."""
@@ -54,6 +105,8 @@ class Finding:
     evidence: tuple[int, ...] = ()
     """Ledger sequence numbers of what it was judged from."""
     detail: str = ""
+    remediation: Remediation | None = None
+    """The upgrade that closes it, for what advisories were matched to."""
 
     @property
     def key(self) -> str:

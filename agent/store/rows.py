@@ -9,7 +9,7 @@ from typing import Any
 from agent.model.asset import Layer
 from agent.model.control import Verdict
 from agent.model.errors import StoreError
-from agent.model.finding import Finding, FindingKind, FindingState
+from agent.model.finding import Finding, FindingKind, FindingState, Remediation, Urgency
 from agent.model.severity import Severity
 
 VERDICT_FIELDS = tuple(each.name for each in fields(Verdict))
@@ -37,12 +37,20 @@ def finding_from_json(text: str) -> Finding:
                 "state": FindingState(raw["state"]),
                 "cves": tuple(raw["cves"]),
                 "evidence": tuple(raw["evidence"]),
+                "remediation": _remediation(raw.get("remediation")),
             }
         )
     except (ValueError, TypeError, KeyError) as error:
         raise StoreError(
             f"a stored finding cannot be read: {error}", remedy="judge the run again from its evidence"
         ) from error
+
+
+def _remediation(raw: dict[str, Any] | None) -> Remediation | None:
+    if raw is None:
+        return None
+    listed = {name: tuple(value) for name, value in raw.items() if isinstance(value, list)}
+    return Remediation(**{**raw, **listed, "urgency": Urgency(raw["urgency"])})
 
 
 def finding_row(run_id: str, position: int, finding: Finding) -> dict[str, Any]:
