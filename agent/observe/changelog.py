@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 from agent.model.errors import ToolError
 from agent.model.facts import HostFacts, PendingUpdate
-from agent.observe import deb, versions
+from agent.observe import deb
+from agent.versions import dpkg
 
 _HEAD = re.compile(r"^\S+ \(([^()\s]+)\) [^;\n]*;", re.MULTILINE)
 _CVE = re.compile(r"\bCVE-(\d{4})-(\d{4,7})\b", re.IGNORECASE)
@@ -40,7 +41,7 @@ def cves_between(text: str, installed: str, candidate: str = "") -> tuple[str, .
     found: set[tuple[int, int, str]] = set()
     for at, head in enumerate(heads):
         version = head[1]
-        if versions.compare(version, installed) <= 0 or (candidate and versions.compare(version, candidate) > 0):
+        if dpkg.compare(version, installed) <= 0 or (candidate and dpkg.compare(version, candidate) > 0):
             continue
         end = heads[at + 1].start() if at + 1 < len(heads) else len(text)
         for hit in _CVE.finditer(text, head.end(), end):

@@ -15,8 +15,8 @@ import zstandard
 
 from agent.model.errors import ToolError
 from agent.model.facts import HostFacts, Package, PendingUpdate
-from agent.observe import versions
 from agent.observe.changelog import Changelogs, Memory, cves_between, enrich, source_name
+from agent.versions import dpkg
 
 TEXT = """openssl (3.0.22-1~deb12u2) bookworm-security; urgency=medium
 
@@ -137,11 +137,11 @@ def test_cves_of_the_versions_between():
 
 
 def test_version_order_is_debians_and_never_raises():
-    assert versions.compare("1.0~rc1", "1.0") < 0
-    assert versions.compare("1:0.1", "9.9") > 0
-    assert versions.compare("not a version!", "1") < 0
-    assert versions.compare("", "") == 0
-    assert sorted(["1.10", "1.9", "1.9+deb12u1"], key=versions.key) == ["1.9", "1.9+deb12u1", "1.10"]
+    assert dpkg.compare("1.0~rc1", "1.0") < 0
+    assert dpkg.compare("1:0.1", "9.9") > 0
+    assert dpkg.compare("not a version!", "1") < 0
+    assert dpkg.compare("", "") == 0
+    assert sorted(["1.10", "1.9", "1.9+deb12u1"], key=dpkg.key) == ["1.9", "1.9+deb12u1", "1.10"]
 
 
 @pytest.mark.parametrize("packer", PACKERS)

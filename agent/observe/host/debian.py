@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from agent.model.facts import Package, PendingUpdate
-from agent.observe import versions
+from agent.versions import dpkg
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*(?::[a-z0-9-]+)?")
 _VERSION = re.compile(r"[A-Za-z0-9.+:~-]+")
@@ -86,7 +86,7 @@ def pending(policy: str, show: str, sources: str, installed: Iterable[Package]) 
             blocks[-1][3].append(line.strip().removesuffix(" Packages"))
     found = []
     for name, old, new, indexes in blocks:
-        if versions.compare(new, old) < 0:  # a pin asks for an older one: no update
+        if dpkg.compare(new, old) < 0:  # a pin asks for an older one: no update
             continue
         offer = offers.get((name, new), _Offer("", ""))
         origins = [named.get(index) or index for index in indexes]

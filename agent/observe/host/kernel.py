@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import cmp_to_key
 
 from agent.model.facts import Package
-from agent.observe import versions
-from agent.observe.host import rpm
+from agent.versions import dpkg, rpm
 
 _IMAGE = re.compile(r"linux-image-(?:unsigned-)?(\d\S*)")
 _RPM_KERNELS = {"kernel", "kernel-core", "kernel-uek", "kernel-lt", "kernel-ml"}
@@ -16,9 +15,7 @@ _RPM_KERNELS = {"kernel", "kernel-core", "kernel-uek", "kernel-lt", "kernel-ml"}
 
 def _order(packages: tuple[Package, ...]) -> Callable[[str, str], int]:
     """Order of kernel releases as the host's package manager has it."""
-    return (
-        versions.compare if any(one.manager == "dpkg" and _IMAGE.match(one.name) for one in packages) else rpm.compare
-    )
+    return dpkg.compare if any(one.manager == "dpkg" and _IMAGE.match(one.name) for one in packages) else rpm.compare
 
 
 def kernels(packages: tuple[Package, ...], base: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
@@ -52,4 +49,4 @@ def reboot(
         return True
     image = next((one for one in packages if one.name == f"linux-image-{running}"), None)
     built = re.search(r"\bDebian (\S+)", base.get("build", ("",))[0])
-    return bool(image and built and versions.compare(image.version, built[1]) > 0)
+    return bool(image and built and dpkg.compare(image.version, built[1]) > 0)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from univers.rpm import compare_rpm_versions
-
 from agent.model.facts import Package, PendingUpdate
 from agent.observe.host.debian import is_security, lists_age
+from agent.versions.rpm import compare
 
-__all__ = ["compare", "lists_age", "packages", "pending"]
+__all__ = ["lists_age", "packages", "pending"]
 
 _FIELDS = 7
 _WORD = re.compile(r"[A-Za-z0-9_.+~^:-]+")
@@ -18,14 +17,6 @@ _GRADES = ("Critical", "Important", "High", "Moderate", "Medium", "Low")
 _NEVRA = re.compile(
     r"(?P<e1>\d+:)?(?P<name>[A-Za-z0-9_.+-]+)-(?P<e2>\d+:)?(?P<vr>[^-:\s]+-[^-:\s]+)\.(?P<arch>[a-z0-9_]+)"
 )
-
-
-def compare(left: str, right: str) -> int:
-    """Order of two `epoch:version-release`; a text that is no version sorts as text rather than raise."""
-    try:
-        return int(compare_rpm_versions(left, right))
-    except (ValueError, TypeError, AttributeError, IndexError):
-        return (left > right) - (left < right)
 
 
 def _evr(epoch: str, version: str) -> str:
