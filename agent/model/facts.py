@@ -112,6 +112,28 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class Software:
+    """A server, a library or a jar file as found on a host or told by a database: what a product's feed is asked for."""
+
+    kind: str
+    """`tomcat`, `redis`, `mariadb`, `oracle`, `openssl` ...; a jar's artifact (`log4j-core`): see docs/software.md."""
+    version: str
+    """As its maker writes it; empty when it could not be told."""
+    location: str
+    """Program, home folder or file; `ARCHIVE!/MEMBER` for a jar within an archive."""
+    package: str = ""
+    """Owning package, empty outside the package manager."""
+    how: str = "process"
+    """`process` (a live one runs or holds it open), `file` (it lies there) or `sql` (the server's own word)."""
+    pid: int = 0
+    listening: bool = False
+    """Its process listens beyond the host itself."""
+    exe: str = ""
+    detail: str = ""
+    """Where the version was read, and what else there is to say."""
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """One account of a host; a hash never leaves the host, only its algorithm, age and flags."""
 
@@ -157,6 +179,8 @@ class HostFacts:
     """Sections that did not answer, with the reason (rule 3: each becomes a coverage finding)."""
     banner: str = ""
     """The SSH server's identification string, cleaned."""
+    software: tuple[Software, ...] = ()
+    """Servers and libraries besides `instances`, whether or not a package owns them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +194,8 @@ class DatabaseFacts:
     subject: Subject
     accounts: tuple[str, ...] = ()
     unseen: Mapping[str, str] = field(default_factory=dict)
+    build: str = ""
+    """The version as the server words it, `10.11.6-MariaDB-0+deb12u1`: tells whose build it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.model.errors import AgentError
 from agent.model.facts import DatabaseFacts, Reading, Subject
-from agent.model.text import clean
+from agent.model.text import clean, one_line
 from agent.observe.database import queries
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def facts(target: str, payload: bytes) -> DatabaseFacts:
         subject=subject,
         accounts=_accounts(kind, statements),
         unseen=unseen,
+        build=_build(statements.get("version")),
     )
 
 
@@ -110,6 +111,13 @@ def _version(kind: str, statement: Mapping[str, Any] | None) -> str:
     row = statement["rows"][0]
     hit = _DOTTED.search(_shown(row[-1] if kind == queries.POSTGRESQL else row[0]))
     return hit.group() if hit else ""
+
+
+def _build(statement: Mapping[str, Any] | None) -> str:
+    """The server's own words; the version's cell comes first, PostgreSQL's `15.6 (Debian ...)` last."""
+    if not statement or statement["error"] or not statement["rows"]:
+        return ""
+    return one_line(" | ".join(map(_shown, statement["rows"][0])))
 
 
 def _settings(statements: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
