@@ -9,12 +9,12 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from agent.model.advisory import Scheme
-from agent.versions import dpkg, rpm, windows
+from agent.versions import dpkg, generic, rpm, windows
 
 _ORDERS: dict[Scheme, Callable[[str, str], int]] = {
     Scheme.DPKG: dpkg.compare,
     Scheme.RPM: rpm.compare,
-    Scheme.GENERIC: dpkg.compare,
+    Scheme.GENERIC: generic.compare,
     Scheme.WINDOWS: windows.compare,
 }
 

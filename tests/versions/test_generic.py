@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.judge.generic_order import compare
+from agent.versions.generic import compare
 
 ASCENDING = [
     "9.0.0.M1 9.0.0.M10 9.0.0-M27 9.0.0 9.0.1 9.0.9 9.0.10 9.0.70",
     "10.1.0-M1 10.1.0-milestone5 10.1.0-rc1 10.1.0 10.1.56",
-    "0.9.8 0.9.8a 0.9.8zh 1.0.0-beta1 1.0.0 1.0.1t 1.0.2-beta3 1.0.2 1.0.2a 1.0.2k 1.0.2u 1.0.2za 1.1.0-pre1 1.1.0 1.1.1k",
+    "0.9.8 0.9.8a 0.9.8zh 1.0.0-beta1 1.0.0 1.0.1t 1.0.2-beta3 1.0.2 1.0.2a 1.0.2k 1.0.2u 1.0.2za",
+    "1.0.2za 1.1.0-pre1 1.1.0 1.1.1k 3.0.0-alpha1 3.0.0",
     "2.0-alpha1 2.0-beta9 2.0-rc1 2.0-rc2 2.0-SNAPSHOT 2.0 2.0.1 2.14.1 2.17.1",
     "12.1.3.0.0 12.2.1.3.0 12.2.1.4.0 14.1.1.0.0",
     "19.3 19.3.0.0.1 19.24 21.3 23.4",
