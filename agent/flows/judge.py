@@ -14,10 +14,11 @@ from zoneinfo import ZoneInfo
 from agent.flows.summary import LAYERS_OF, Summary, TargetSummary
 from agent.judge import controls as control_judge
 from agent.judge import coverage, exposure, updates
+from agent.judge import exceptions as accepted_risks
 from agent.model.asset import Database, Host, Layer
 from agent.model.control import Outcome
 from agent.model.errors import AgentError, UnreachedError
-from agent.model.finding import Finding, FindingKind, FindingState
+from agent.model.finding import Finding, FindingState
 from agent.model.observation import Reason, Unreached
 from agent.model.text import one_line
 from agent.observe import changelog, network
@@ -232,19 +233,8 @@ def distinct(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def accept(findings: Sequence[Finding], exceptions: Sequence[RiskException], now: datetime) -> list[Finding]:
-    """Mark what an unexpired exception covers; coverage is never accepted away silently: it stays in the list too."""
-    today = now.astimezone(SHANGHAI).date().isoformat()
-    good = {(item.target, item.check, item.location): item for item in exceptions if item.expires >= today}
-    marked = []
-    for finding in findings:
-        exception = good.get((finding.target, finding.check, finding.location))
-        if exception is None or (finding.state is FindingState.UNKNOWN and finding.kind is not FindingKind.COVERAGE):
-            marked.append(finding)  # a risk was accepted, not that nobody knows whether it is there
-            continue
-        words = f"例外：{exception.reason}（批准人 {exception.approver}，有效至 {exception.expires}）"
-        detail = f"{finding.detail}\n{words}" if finding.detail else words
-        marked.append(replace(finding, state=FindingState.ACCEPTED, detail=detail))
-    return marked
+    """Mark what an unexpired exception covers; it stays in the list, and so does what a part of is covered."""
+    return accepted_risks.mark(findings, exceptions, now.astimezone(SHANGHAI).date().isoformat())
 
 
 def sorted_findings(app: App, findings: Sequence[Finding]) -> list[Finding]:

@@ -126,15 +126,48 @@ class Change(StrEnum):
     """Was there, and its target or layer was not seen this time: never counted as fixed."""
 
 
+class Justification(StrEnum):
+    """Why a vulnerability that is present does no harm: the labels that OpenVEX and CSAF share."""
+
+    COMPONENT_NOT_PRESENT = "component_not_present"
+    CODE_NOT_PRESENT = "vulnerable_code_not_present"
+    CODE_NOT_IN_EXECUTE_PATH = "vulnerable_code_not_in_execute_path"
+    CODE_NOT_CONTROLLABLE = "vulnerable_code_cannot_be_controlled_by_adversary"
+    MITIGATED = "inline_mitigations_already_exist"
+
+    @property
+    def zh(self) -> str:
+        """The word used in reports."""
+        return {
+            "component_not_present": "受影响的组件不存在",
+            "vulnerable_code_not_present": "有漏洞的代码不存在",
+            "vulnerable_code_not_in_execute_path": "有漏洞的代码不会被执行",
+            "vulnerable_code_cannot_be_controlled_by_adversary": "攻击者无法控制有漏洞的代码",
+            "inline_mitigations_already_exist": "已有缓解措施",
+        }[self.value]
+
+
 @dataclass(frozen=True, slots=True)
 class RiskException:
-    """An accepted risk (exceptions.yaml); an expired one covers nothing."""
+    """An accepted risk (exceptions.yaml) of a check, an advisory or a CVE; an expired one covers nothing."""
 
     target: str
+    """Name of a target; `*`: every target."""
     check: str
+    """Check id; empty when it is about an advisory or a CVE."""
     location: str
+    """With a check: exactly this place. With an advisory or a CVE: only this place, or anywhere when empty."""
     reason: str
     approver: str
     expires: str
     """ISO date, last day in Asia/Shanghai on which it covers."""
     filed: str = ""
+    advisory: str = ""
+    cve: str = ""
+    justification: str = ""
+    """A `Justification` value: it is said to do no harm. Empty: it may, and the risk is taken."""
+
+    @property
+    def subject(self) -> str:
+        """The check, advisory or CVE that it is about."""
+        return self.check or self.advisory or self.cve
