@@ -60,7 +60,7 @@ def narrowed(report: ScanReport, host: str) -> ScanReport:
         findings=findings,
         verdicts=tuple(item for item in report.verdicts if item.target == host),
         unreached=tuple(item for item in report.unreached if item.target == host),
-        exceptions=tuple(item for item in report.exceptions if item.target == host),
+        exceptions=tuple(item for item in report.exceptions if item.target in {host, "*"}),
         changes=tuple(item for item in report.changes if item.finding.target == host),
         evidence=tuple(item for item in report.evidence if item[0] in cited),
         trend=(),
