@@ -95,8 +95,13 @@ def of_osv(ecosystem: str) -> str:
     name, _, rest = ecosystem.partition(":")
     if name == "Red Hat":
         return of_cpe(f"cpe:/o:redhat:{rest}")
-    if name == "Ubuntu" and "Pro" in rest.split(":")[0]:
-        return join("ubuntu-pro", rest)
+    if name == "Ubuntu":
+        hit = re.fullmatch(r"(Pro:)?(\d{2}\.\d{2})(?::LTS)?", rest)
+        if hit:
+            return join("ubuntu-pro" if hit[1] else "ubuntu", hit[2])
+        return (
+            f"ubuntu-{rest.lower().replace(':', '-')}" if rest else "ubuntu"
+        )  # FIPS, Realtime, Bluefield: builds apart
     if not rest:
         return name.lower()
     return join(name, rest.split(":")[0])

@@ -1,0 +1,269 @@
+"""Match installed packages against advisories, under the rules that docs/advisories.md tells. Pure.
+
+The invariants:
+- A Debian or Ubuntu package is compared by its source's version, an RPM by what the row speaks of (rule 1).
+- Of a kernel's packages only the one that runs is judged (rule 2).
+- For each CVE, package and stream the earliest fix decides: who has it is not concerned, whatever later advisories
+  repeat; who lacks it is told that one (rule 3).
+- A row of another module stream says nothing (rule 4).
+- `not affected`, said by the vendor, takes back what others claim; a rejected CVE supports nothing (`standing`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cmp_to_key
+from typing import TYPE_CHECKING
+
+from agent.judge import modules
+from agent.model import kernels, streams
+from agent.model.advisory import Authority, Candidate, Confidence, Match, Scheme, Status
+from agent.versions import compare
+
+if TYPE_CHECKING:
+    from agent.model.advisory import Affected, CveFacts, Known, Listing
+    from agent.model.facts import Package
+
+_SURE = {
+    Authority.VENDOR: Confidence.VENDOR,
+    Authority.CUSTOMER: Confidence.VENDOR,
+    Authority.CHANGELOG: Confidence.CHANGELOG,
+    Authority.THIRD_PARTY: Confidence.CPE_EXACT,
+    Authority.NVD: Confidence.CPE_EXACT,
+}
+_WEIGHT = {authority: rank for rank, authority in enumerate(Authority)}
+_SAID = (
+    Status.WILL_NOT_FIX,
+    Status.DEFERRED,
+    Status.AFFECTED,
+    Status.END_OF_LIFE,
+    Status.UNDER_INVESTIGATION,
+)
+"""Of several statuses without a fix, the one that says most."""
+_CENTOS = re.compile(r"\.centos(?=\.\d|$)")
+"""`-97.el7.centos.5` is CentOS' build of Red Hat's `-97.el7_9.5`."""
+_REBUILT = re.compile(r"\.(?:rocky|alma)(?:\.\d+)*$")
+_MINOR = re.compile(r"(\.el\d+)_\d+")
+
+
+def choices(listing: Listing) -> tuple[tuple[str, ...], ...]:
+    """Streams that may speak of this system, the first choice first."""
+    releases = (one.version for one in listing.packages) if listing.os_id.lower() == "openeuler" else ()
+    return streams.of_host(listing.os_id, listing.os_version, listing.os_name, releases)
+
+
+def stream_of(listing: Listing, known: Mapping[str, str]) -> tuple[str, ...]:
+    """The first choice of which any feed speaks; empty: there is no feed for this system."""
+    for choice in choices(listing):
+        there = tuple(one for one in choice if one in known)
+        if there:
+            return there
+    return ()
+
+
+def keys(listing: Listing, known: Mapping[str, str]) -> set[tuple[str, str]]:
+    """What has to be looked up: (stream, package or source)."""
+    names = {one.name for one in listing.packages} | {kernels.source_name(one.source) for one in listing.packages}
+    return {(stream, name) for stream in stream_of(listing, known) for name in names}
+
+
+def running(listing: Listing) -> str:
+    """The running kernel; where nobody said which, the newest installed one is taken for it."""
+    if listing.kernel or listing.container:
+        return listing.kernel
+    held = [one for one in listing.packages if kernels.release_of(one) and "-debug" not in one.name]
+    if not held:
+        return ""
+    return kernels.release_of(max(held, key=cmp_to_key(_by_version)))
+
+
+def _by_version(one: Package, two: Package) -> int:
+    return compare(_scheme(one), one.version, two.version)
+
+
+def _scheme(package: Package) -> Scheme:
+    return Scheme.DPKG if package.manager == "dpkg" else Scheme.RPM
+
+
+def judged(listing: Listing) -> list[Package]:
+    """Packages that are judged: all but what is built from a kernel's source and does not run."""
+    kernel = "" if listing.container else running(listing)
+    return [one for one in listing.packages if not kernels.of_kernel(one) or (kernel and kernels.runs(one, kernel))]
+
+
+def match(listing: Listing, known: Known) -> tuple[Match, ...]:
+    """Every advisory that concerns an installed package, by package, then advisory.
+
+    Args:
+        listing: of a system with dpkg or rpm.
+        known: rows for at least `keys(listing, known.streams)`.
+    """
+    found: dict[tuple[str, str, str], list[Match]] = {}
+    there = stream_of(listing, known.streams)
+    if not there:
+        return ()
+    for package in judged(listing):
+        place = (package.name, package.arch, package.version)
+        if place not in found:
+            found[place] = _Package(package, listing, there, known).matches()
+    return tuple(one for matches in found.values() for one in matches)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """One row about one CVE of one package, brought to what counts."""
+
+    candidate: Candidate
+    installed: str
+    fixed: str
+    """As it is compared."""
+
+    @property
+    def row(self) -> Affected:
+        return self.candidate.row
+
+    @property
+    def weight(self) -> tuple[int, bool, str]:
+        """Sorts the better speaker first: authority, then an advisory before a bare CVE."""
+        head = self.candidate.head
+        return (_WEIGHT[head.authority], head.id.startswith("CVE-"), head.id)
+
+
+class _Package:
+    """One installed package against the rows that name it or its source."""
+
+    def __init__(self, package: Package, listing: Listing, there: tuple[str, ...], known: Known) -> None:
+        self.package, self.listing, self.there, self.known = package, listing, there, known
+        self.source = kernels.source_name(package.source)
+        signed = self.source != package.source
+        # Debian numbers its signed kernels apart (6.1.76+1); the binary's version is the source's (6.1.76-1)
+        self.source_version = package.version if signed else package.source_version
+        self.scheme = _scheme(package)
+        self.foreign = not any(stream.startswith(f"{_own(listing)}:") for stream in there)
+        """The advisories are those of a sibling, whose builds bear other marks in their release."""
+
+    def matches(self) -> list[Match]:
+        """Open CVEs grouped by the advisory that brings their earliest fix."""
+        spoken: dict[str, list[_Said]] = {}
+        for said in self._rows():
+            for cve in said.row.cves or said.candidate.head.cves or (said.candidate.head.id,):
+                spoken.setdefault(cve, []).append(said)
+        by_advisory: dict[tuple[str, str, Status], tuple[_Said, list[str]]] = {}
+        for cve, every in spoken.items():
+            if told := self._open(every):
+                key = (told.candidate.head.id, told.row.fixed, told.row.status)
+                by_advisory.setdefault(key, (told, []))[1].append(cve)
+        return [self._match(said, cves) for said, cves in by_advisory.values()]
+
+    def _rows(self) -> Iterable[_Said]:
+        for stream in self.there:
+            for candidate in self.known.rows.get((stream, self.package.name), ()):
+                if candidate.row.by == "binary" and self._speaks(candidate.row):
+                    yield self._said(candidate, self.package.version)
+            for candidate in self.known.rows.get((stream, self.source), ()):
+                if candidate.row.by == "source" and self._speaks(candidate.row):
+                    yield self._said(candidate, self.source_version)
+
+    def _speaks(self, row: Affected) -> bool:
+        arches = row.arches
+        if arches and self.package.arch and self.package.arch not in {"noarch", "all", *arches}:
+            return False
+        if row.fix and not row.fixed and row.versions and self.package.version not in row.versions:
+            return False
+        return self.package.manager != "rpm" or modules.agree(self.package, row, labels=self.listing.modules)
+
+    def _said(self, candidate: Candidate, installed: str) -> _Said:
+        return _Said(candidate, self._brought(installed), self._brought(candidate.row.fixed))
+
+    def _brought(self, version: str) -> str:
+        """A version as it is compared: without build context, unknown epochs, and the marks of a rebuild."""
+        if self.package.manager != "rpm" or not version:
+            return version
+        version = modules.plain(version)
+        if not self.listing.epochs:
+            version = version.rpartition(":")[2]
+        if self.foreign:
+            version = _MINOR.sub(r"\1", _REBUILT.sub("", _CENTOS.sub("", version)))
+        return version
+
+    def _open(self, every: list[_Said]) -> _Said | None:
+        """The row to tell, if the CVE is open in the installed version."""
+        fixes = [said for said in every if said.fixed]
+        if any(not said.row.introduced and self._at_least(said.installed, said.fixed) for said in fixes):
+            return None
+        if any(said.row.status is Status.NOT_AFFECTED and self._concerns(said) for said in every):
+            return None
+        open_fixes = [said for said in fixes if said.row.status is Status.FIXED and self._concerns(said)]
+        if open_fixes:
+            first = min(open_fixes, key=cmp_to_key(self._earlier))
+            return min((said for said in open_fixes if said.fixed == first.fixed), key=lambda said: said.weight)
+        if fixes:
+            return None  # its ranges were given, and the installed version is in none
+        unfixed = [one for one in every if one.row.status in _SAID and self._concerns(one)]
+        return min(unfixed, key=lambda one: (_SAID.index(one.row.status), one.weight), default=None)
+
+    def _earlier(self, one: _Said, two: _Said) -> int:
+        return compare(self.scheme, one.fixed, two.fixed)
+
+    def _at_least(self, installed: str, other: str) -> bool:
+        return compare(self.scheme, installed, other) >= 0
+
+    def _concerns(self, said: _Said) -> bool:
+        row = said.row
+        if row.versions and not (row.introduced or row.fixed or row.last):
+            return self.package.version in row.versions or said.installed in row.versions
+        if row.introduced and not self._at_least(said.installed, self._brought(row.introduced)):
+            return False
+        if said.fixed and self._at_least(said.installed, said.fixed):
+            return False
+        return not row.last or compare(self.scheme, said.installed, self._brought(row.last)) <= 0
+
+    def _match(self, said: _Said, cves: list[str]) -> Match:
+        head, row = said.candidate.head, said.row
+        named = tuple(sorted((cve for cve in cves if cve.startswith("CVE-")), key=cve_order))
+        return Match(
+            advisory=head.id,
+            feed=head.feed,
+            cves=named,
+            package=self.package.name,
+            source=self.source,
+            arch=self.package.arch,
+            installed=self.package.version,
+            fixed=row.fixed,
+            status=row.status,
+            confidence=_SURE[head.authority],
+            title=head.title,
+            severity=head.severity,
+            score=head.score,
+            url=head.url,
+            fix=row.fix,
+            reboot=row.reboot or kernels.of_kernel(self.package),
+            stream=row.stream,
+            aliases=head.aliases,
+        )
+
+
+def _own(listing: Listing) -> str:
+    first = choices(listing)
+    return first[0][0].partition(":")[0] if first and first[0] else ""
+
+
+def cve_order(cve: str) -> tuple[int, int, str]:
+    """Sort key of CVE ids: year, then number."""
+    hit = re.fullmatch(r"CVE-(\d{4})-(\d{4,})", cve)
+    return (int(hit[1]), int(hit[2]), cve) if hit else (0, 0, cve)
+
+
+def standing(matches: Iterable[Match], cves: Mapping[str, CveFacts]) -> list[Match]:
+    """Matches without the CVEs that the numbering authority took back, and without regression updates.
+
+    A regression update names no CVE: it mends an earlier fix, not a vulnerability.
+    """
+    found = []
+    for one in matches:
+        left = tuple(cve for cve in one.cves if not (cve in cves and cves[cve].rejected))
+        if left or (not one.cves and "regression" not in one.title.lower()):
+            found.append(one if left == one.cves else replace(one, cves=left))
+    return found

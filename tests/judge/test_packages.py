@@ -1,0 +1,353 @@
+"""A case for each rule of matching, hand-made; what real feeds say is measured in bench/truth.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.judge import packages
+from agent.model.advisory import (
+    Affected,
+    Authority,
+    Candidate,
+    Confidence,
+    CveFacts,
+    Head,
+    Known,
+    Listing,
+    Match,
+    Scheme,
+    Status,
+)
+from agent.model.facts import Package
+
+
+def deb(name, version, source="", source_version="", arch="amd64"):
+    return Package(name, version, arch, source or name, source_version or version, "dpkg")
+
+
+def rpm(name, version, source="", module="", arch="x86_64", source_version=""):
+    return Package(name, version, arch, source or name, source_version or version, "rpm", module)
+
+
+def advisory(ident, *rows, cves=("CVE-2024-1",), authority=Authority.VENDOR, title="", feed="osv/x"):
+    head = Head(ident, feed, authority, title, "Important", 7.5, tuple(cves))
+    return [Candidate(head, row) for row in rows]
+
+
+def row(package, fixed="", stream="debian:12", scheme=Scheme.DPKG, by="source", **more):
+    status = Status.FIXED if fixed else Status.AFFECTED
+    return Affected(stream, package, scheme, by=by, fixed=fixed, **({"status": status} | more))
+
+
+def rrow(package, fixed="", stream="almalinux:8", **more):
+    return row(package, fixed, stream, Scheme.RPM, **({"by": "binary"} | more))
+
+
+def known(*groups, streams=()):
+    rows: dict[tuple[str, str], tuple[Candidate, ...]] = {}
+    for group in groups:
+        for one in group:
+            key = (one.row.stream, one.row.package)
+            rows[key] = (*rows.get(key, ()), one)
+    every = {stream for stream, _ in rows} | set(streams)
+    return Known(rows, dict.fromkeys(every, "2026-01-01T00:00:00Z"))
+
+
+def debian(*installed, kernel="", version="12", **more):
+    return Listing("debian", version, packages=installed, kernel=kernel, **more)
+
+
+def alma(*installed, kernel="", version="8.9", os_id="almalinux", **more):
+    return Listing(os_id, version, packages=installed, kernel=kernel, **more)
+
+
+def told(listing, what) -> list[tuple[str, str, tuple[str, ...]]]:
+    return [(one.package, one.advisory, one.cves) for one in packages.match(listing, what)]
+
+
+# 1. source packages
+
+
+def test_a_debian_package_is_matched_by_its_source_and_the_sources_version():
+    what = known(advisory("DSA-1", row("openssl", "3.0.11-1~deb12u2")))
+    old = debian(deb("libssl3", "3.0.11-1~deb12u1", "openssl"))
+    assert told(old, what) == [("libssl3", "DSA-1", ("CVE-2024-1",))]
+    assert told(debian(deb("libssl3", "3.0.11-1~deb12u2+b1", "openssl", "3.0.11-1~deb12u2")), what) == []
+
+
+def test_a_binary_rebuild_number_is_no_newer_source():
+    what = known(advisory("DSA-1", row("acl", "2.3.1-4")))
+    rebuilt = debian(deb("libacl1", "2.3.1-3+b9", "acl", "2.3.1-3"))
+    assert told(rebuilt, what) == [("libacl1", "DSA-1", ("CVE-2024-1",))]
+
+
+def test_a_binary_that_bears_another_sources_name_is_not_matched_by_it():
+    what = known(advisory("DSA-1", row("git", "9")))
+    assert told(debian(deb("git", "1", "gnuit")), what) == []
+
+
+def test_an_rpm_is_matched_by_the_row_that_names_it_and_by_its_source():
+    by_binary = known(advisory("A-1", rrow("openssl-libs", "1:1.1.1k-9.el8_7")))
+    by_source = known(advisory("A-1", rrow("openssl", "1:1.1.1k-9.el8_7", by="source")))
+    old = alma(rpm("openssl-libs", "1:1.1.1k-7.el8_6", "openssl"))
+    new = alma(rpm("openssl-libs", "1:1.1.1k-9.el8_7", "openssl"))
+    for what in (by_binary, by_source):
+        assert told(old, what) == [("openssl-libs", "A-1", ("CVE-2024-1",))]
+        assert told(new, what) == []
+
+
+def test_signed_kernels_belong_to_linux_and_are_compared_by_the_binarys_version():
+    what = known(advisory("DSA-1", row("linux", "6.1.76-1")))
+    image = "linux-image-6.1.0-18-amd64"
+    now = debian(deb(image, "6.1.76-1", "linux-signed-amd64", "6.1.76+1"), kernel="6.1.0-18-amd64")
+    old = debian(deb(image, "6.1.69-1", "linux-signed-amd64", "6.1.69+1"), kernel="6.1.0-18-amd64")
+    assert told(now, what) == []
+    assert told(old, what) == [(image, "DSA-1", ("CVE-2024-1",))]
+
+
+# 2. the running kernel only
+
+
+def test_headers_and_tools_of_a_kernel_that_does_not_run_are_no_finding():
+    what = known(advisory("DSA-1", row("linux", "6.1.99-1")))
+    beside = (deb("linux-libc-dev", "6.1.76-1", "linux"), deb("linux-perf", "6.1.76-1", "linux"))
+    assert told(debian(*beside, kernel="5.15.0-custom"), what) == []
+    assert told(debian(*beside), what) == []
+
+
+@pytest.mark.parametrize("kernel", ["4.18.0-513.5.1.el8_9.x86_64", ""])
+def test_of_several_kernels_only_the_running_one_is_judged(kernel):
+    names = ("kernel", "kernel-core", "kernel-headers", "kernel-tools", "perf", "bpftool", "python3-perf")
+    what = known(*(advisory("A-1", rrow(name, "4.18.0-513.9.1.el8_9")) for name in names))
+    running = [rpm(name, "4.18.0-513.5.1.el8_9", "kernel") for name in names]
+    older = [rpm(name, "4.18.0-477.10.1.el8_8", "kernel") for name in ("kernel", "kernel-core")]
+    hits = packages.match(alma(*older, *running, kernel=kernel), what)
+    assert {(one.package, one.installed) for one in hits} == {
+        ("kernel", "4.18.0-513.5.1.el8_9"),
+        ("kernel-core", "4.18.0-513.5.1.el8_9"),
+    }
+    assert all(one.reboot for one in hits)
+
+
+def test_an_older_running_kernel_is_judged_though_a_fixed_one_is_installed():
+    what = known(advisory("A-1", rrow("kernel-core", "4.18.0-513.9.1.el8_9")))
+    both = [rpm("kernel-core", version, "kernel") for version in ("4.18.0-477.10.1.el8_8", "4.18.0-513.9.1.el8_9")]
+    assert told(alma(*both, kernel="4.18.0-477.10.1.el8_8.x86_64"), what)
+    assert not told(alma(*both, kernel="4.18.0-513.9.1.el8_9.x86_64"), what)
+
+
+def test_a_container_has_no_kernel_of_its_own():
+    what = known(advisory("A-1", rrow("kernel-core", "5")))
+    assert not told(alma(rpm("kernel-core", "4.18.0-1.el8", "kernel"), container=True), what)
+
+
+def test_ubuntus_kernel_is_the_image_of_the_running_release():
+    what = known(advisory("USN-1", row("linux-hwe-5.15", "5.15.0-92.102~20.04.1", stream="ubuntu:20.04")))
+    image = deb("linux-image-5.15.0-91-generic", "5.15.0-91.101~20.04.1", "linux-signed-hwe-5.15")
+    others = (
+        deb("linux-modules-5.15.0-91-generic", "5.15.0-91.101~20.04.1", "linux-hwe-5.15"),
+        deb("linux-libc-dev", "5.4.0-169.187", "linux"),
+    )
+    listing = Listing("ubuntu", "20.04", packages=(image, *others), kernel="5.15.0-91-generic")
+    assert told(listing, what) == [("linux-image-5.15.0-91-generic", "USN-1", ("CVE-2024-1",))]
+
+
+# 3. the earliest fix for each CVE and stream
+
+
+def test_who_has_the_earliest_fix_is_not_told_of_later_ones():
+    what = known(
+        advisory("A-1", rrow("curl", "7.61.1-30.el8"), cves=["CVE-2024-1"]),
+        advisory("A-2", rrow("curl", "7.61.1-33.el8"), cves=["CVE-2024-1", "CVE-2024-2"]),
+    )
+    assert told(alma(rpm("curl", "7.61.1-31.el8")), what) == [("curl", "A-2", ("CVE-2024-2",))]
+    assert told(alma(rpm("curl", "7.61.1-29.el8")), what) == [
+        ("curl", "A-1", ("CVE-2024-1",)),
+        ("curl", "A-2", ("CVE-2024-2",)),
+    ]
+
+
+def test_fixes_of_other_streams_say_nothing():
+    what = known(
+        advisory("A-8", rrow("curl", "7.61.1-30.el8")),
+        advisory("A-9", rrow("curl", "7.60.0-1.el9", stream="almalinux:9")),
+    )
+    assert told(alma(rpm("curl", "7.61.1-29.el8")), what) == [("curl", "A-8", ("CVE-2024-1",))]
+
+
+def test_an_advisory_outranks_a_bare_cve_with_the_same_fix():
+    what = known(
+        advisory("CVE-2024-1", row("curl", "7.88.1-10+deb12u5"), feed="debian-tracker/debian"),
+        advisory("DSA-9", row("curl", "7.88.1-10+deb12u5"), feed="debian-dsa/debian"),
+    )
+    assert told(debian(deb("curl", "7.88.1-10")), what) == [("curl", "DSA-9", ("CVE-2024-1",))]
+
+
+# 4. module labels
+
+NODE = "1:18.19.0-1.module_el8.9.0+3723+8f79a1a2"
+
+
+def module(stream, build="8090020240101:63b34585"):
+    return f"nodejs:{stream}:{build}"
+
+
+def test_another_module_stream_says_nothing():
+    what = known(advisory("A-20", rrow("nodejs", "1:20.11.1-1.module_el8.9.0+9", modules=("nodejs:20",), modular=True)))
+    assert told(alma(rpm("nodejs", NODE, module=module("18"))), what) == []
+
+
+def test_the_build_context_is_ignored_within_a_stream():
+    fixed = "1:18.19.0-1.module+el8.9.0+21137+cce6"
+    what = known(advisory("A-18", rrow("nodejs", fixed, modules=("nodejs:18",), modular=True)))
+    assert told(alma(rpm("nodejs", NODE, module=module("18"))), what) == []
+    old = "1:18.18.2-1.module_el8.9.0+99999+ffffffff"
+    assert told(alma(rpm("nodejs", old, module=module("18"))), what) == [("nodejs", "A-18", ("CVE-2024-1",))]
+
+
+def test_modular_and_plain_builds_are_kept_apart():
+    modular = known(advisory("A", rrow("perl", "4:5.32.1-9.module_el8+1", modules=("perl:5.32",), modular=True)))
+    assert told(alma(rpm("perl", "4:5.26.3-420.el8")), modular) == []
+    plain = known(advisory("A", rrow("perl", "4:5.26.3-421.el8")))
+    assert told(alma(rpm("perl", "4:5.24.0-1.module_el8+1", module="perl:5.24:1:2")), plain) == []
+
+
+def test_without_labels_the_version_tells_the_stream():
+    rows = [
+        advisory(f"A-{n}", rrow("nodejs", f"1:{n}.99.0-1.module_el8+1", modules=(f"nodejs:{n}",)), cves=[f"CVE-1-{n}"])
+        for n in (16, 18, 20)
+    ]
+    bare = alma(rpm("nodejs", NODE.removeprefix("1:")), epochs=False, sources=False, modules=False)
+    assert told(bare, known(*rows)) == [("nodejs", "A-18", ("CVE-1-18",))]
+
+
+# epochs, architectures, rebuilds
+
+
+def test_a_bare_list_without_epochs_is_compared_without_them():
+    what = known(advisory("A-1", rrow("openssl-libs", "1:1.1.1k-9.el8_7")))
+    bare = {"epochs": False, "sources": False, "modules": False}
+    assert told(alma(rpm("openssl-libs", "1.1.1k-9.el8_7"), **bare), what) == []
+    assert told(alma(rpm("openssl-libs", "1.1.1k-7.el8_6"), **bare), what) != []
+
+
+def test_a_row_of_another_architecture_says_nothing():
+    what = known(advisory("A-1", rrow("curl", "9-1", arches=("aarch64",))))
+    assert told(alma(rpm("curl", "8-1")), what) == []
+    assert told(alma(rpm("curl", "8-1", arch="aarch64")), what) != []
+
+
+@pytest.mark.parametrize(
+    ("installed", "open_"),
+    [("2.4.6-97.el7.centos.5", False), ("2.4.6-97.el7.centos.4", True), ("2.4.6-99.el7.centos", False)],
+)
+def test_centos_builds_are_compared_with_red_hats(installed, open_):
+    what = known(advisory("RHSA-1", rrow("httpd", "2.4.6-97.el7_9.5", stream="rhel:7")))
+    listing = Listing("centos", "7", packages=(rpm("httpd", installed),))
+    assert bool(packages.match(listing, what)) is open_
+
+
+def test_a_siblings_mark_is_no_newer_build():
+    what = known(advisory("ALSA-1", rrow("grub2", "1:2.02-150.el8_9.alma.1")))
+    assert not told(Listing("rhel", "8.9", packages=(rpm("grub2", "1:2.02-150.el8_9"),)), what)
+    own = alma(rpm("grub2", "1:2.02-150.el8_9"))
+    assert told(own, what)
+
+
+# statuses and who says them
+
+
+@pytest.mark.parametrize(
+    "status", [Status.AFFECTED, Status.DEFERRED, Status.WILL_NOT_FIX, Status.UNDER_INVESTIGATION, Status.END_OF_LIFE]
+)
+def test_what_has_no_fix_is_told_with_the_vendors_word(status):
+    what = known(advisory("CVE-2024-1", row("curl", status=status)))
+    (hit,) = packages.match(debian(deb("curl", "1")), what)
+    assert (hit.status, hit.fixed) == (status, "")
+
+
+def test_a_fix_outranks_an_older_word_that_there_is_none():
+    what = known(advisory("CVE-2024-1", row("curl", status=Status.WILL_NOT_FIX)), advisory("DSA-1", row("curl", "2")))
+    (hit,) = packages.match(debian(deb("curl", "1")), what)
+    assert (hit.advisory, hit.status) == ("DSA-1", Status.FIXED)
+    assert not packages.match(debian(deb("curl", "2")), what)
+
+
+def test_not_affected_takes_back_what_others_claim():
+    what = known(
+        advisory("CVE-2024-1", row("curl", status=Status.NOT_AFFECTED)),
+        advisory("X-1", row("curl", "9"), authority=Authority.THIRD_PARTY),
+    )
+    assert not packages.match(debian(deb("curl", "1")), what)
+
+
+def test_a_rejected_cve_supports_no_finding():
+    what = known(
+        advisory("DSA-1", row("curl", "9"), cves=["CVE-2024-1", "CVE-2024-2"]),
+    )
+    cves = {"CVE-2024-1": CveFacts("CVE-2024-1", rejected=True)}
+    (hit,) = packages.standing(packages.match(debian(deb("curl", "1")), what), cves)
+    assert hit.cves == ("CVE-2024-2",)
+    assert packages.standing([hit], {"CVE-2024-2": CveFacts("CVE-2024-2", rejected=True)}) == []
+
+
+@pytest.mark.parametrize(
+    ("authority", "confidence"),
+    [(Authority.VENDOR, Confidence.VENDOR), (Authority.CHANGELOG, Confidence.CHANGELOG)],
+)
+def test_how_sure_it_is_follows_from_who_says_it(authority, confidence):
+    (hit,) = packages.match(debian(deb("curl", "1")), known(advisory("A", row("curl", "2"), authority=authority)))
+    assert hit.confidence is confidence
+
+
+def test_a_range_with_a_beginning_concerns_only_what_lies_in_it():
+    what = known(advisory("A", row("curl", "8.5-1", introduced="8.0-1")))
+    assert [bool(packages.match(debian(deb("curl", v)), what)) for v in ("7.9-1", "8.0-1", "8.4-1", "8.5-1")] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
+def test_a_later_range_opens_again_what_an_earlier_one_closed():
+    what = known(advisory("A", row("curl", "7.9-1", introduced="7.0-1"), row("curl", "8.5-1", introduced="8.0-1")))
+    assert [bool(packages.match(debian(deb("curl", v)), what)) for v in ("7.8-1", "7.9-1", "8.1-1", "8.6-1")] == [
+        True,
+        False,
+        True,
+        False,
+    ]
+
+
+# streams
+
+
+def test_a_system_without_a_feed_has_no_stream():
+    listing = Listing("kylin", "V10", packages=(rpm("curl", "1-1"),))
+    assert packages.stream_of(listing, {"debian:12": ""}) == ()
+    assert packages.stream_of(listing, {"kylin:v10": ""}) == ("kylin:v10",)
+
+
+def test_the_pack_of_openeuler_is_told_by_the_packages():
+    listing = Listing("openEuler", "22.03", packages=(rpm("curl", "7.79.1-12.oe2203sp3"),))
+    assert packages.stream_of(listing, {"openeuler:22.03-lts-sp3": "", "openeuler:22.03-lts": ""}) == (
+        "openeuler:22.03-lts-sp3",
+    )
+
+
+def test_a_regression_update_without_a_cve_is_no_vulnerability():
+    hit = Match(
+        "DSA-1-2",
+        "f",
+        (),
+        "curl",
+        "curl",
+        "",
+        "1",
+        "2",
+        Status.FIXED,
+        Confidence.VENDOR,
+        title="curl - regression update",
+    )
+    assert packages.standing([hit], {}) == []
