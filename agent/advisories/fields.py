@@ -17,6 +17,9 @@ from cvss.exceptions import CVSSError
 
 from agent.model.text import one_line
 
+MAX_WORD = 300
+"""Characters of an id, a package name or a version."""
+MAX_LINK = 2000
 _FIRST_YEAR = 1970
 _LAST_YEAR = 2199
 _WRITTEN = ("%d %b %Y", "%d %B %Y", "%Y/%m/%d", "%Y/%m/%d %H:%M:%S", "%a, %d %b %Y %H:%M:%S %z", "%B %d, %Y")
@@ -182,3 +185,22 @@ def best_score(vectors: Iterable[str]) -> tuple[float | None, str]:
         return None, ""
     _, value, vector = max(found)
     return value, vector
+
+
+def word(value: str, name: str) -> str:
+    """An id, package name or version as it stands, without outer white space.
+
+    Raises:
+        ValueError: it holds control, bidi or other characters that cannot be seen, or is absurdly long.
+    """
+    found = value.strip()
+    if not found.isprintable() or len(found) > MAX_WORD:
+        raise ValueError(f"{name} is no name: {one_line(found, 60)!r}")
+    return found
+
+
+def link(value: str) -> str:
+    """A URL for people to open; empty for what is none, or is neither http nor https."""
+    found = value.strip()
+    good = found.startswith(("https://", "http://")) and found.isprintable() and " " not in found
+    return found if good and len(found) <= MAX_LINK else ""
