@@ -14,18 +14,25 @@ _VERSION = re.compile(r"[A-Za-z0-9.+:~-]+")
 _FIELDS = 6
 
 
+def is_installed(status: str) -> bool:
+    """Whether files of the package are there (`ii `, `hi `, `iU ` ...); `rc` and `un` are not."""
+    return status[1:2] in {"i", "U", "F", "H", "W", "t"}
+
+
+def package(name: str, version: str, arch: str, source: str, source_version: str) -> Package | None:
+    """One row of `dpkg-query -W`, empty where it is silent; None when it is no package."""
+    if not (_NAME.fullmatch(name) and _VERSION.fullmatch(version)):
+        return None
+    plain = name.partition(":")[0]
+    return Package(plain, version, arch, source or plain, source_version or version, "dpkg")
+
+
 def packages(text: str) -> tuple[Package, ...]:
     """Installed packages of `dpkg-query -W`; those removed with their configuration left are none."""
-    found = []
-    for line in text.splitlines():
-        row = line.split("\t")
-        if len(row) != _FIELDS or row[1][1:2] not in {"i", "U", "F", "H", "W", "t"}:
-            continue
-        name, _, version, arch, source, source_version = row
-        if _NAME.fullmatch(name) and _VERSION.fullmatch(version):
-            plain = name.partition(":")[0]
-            found.append(Package(plain, version, arch, source or plain, source_version or version, "dpkg"))
-    return tuple(found)
+    rows = (line.split("\t") for line in text.splitlines())
+    return tuple(
+        one for row in rows if len(row) == _FIELDS and is_installed(row[1]) and (one := package(row[0], *row[2:]))
+    )
 
 
 def releases(text: str) -> dict[str, str]:

@@ -23,28 +23,33 @@ def _evr(epoch: str, version: str) -> str:
     return version if epoch in {"", "0", "(none)"} else f"{epoch}:{version}"
 
 
+def package(name: str, epoch: str, version: str, release: str, arch: str, built: str, module: str) -> Package | None:
+    """One row of `rpm -qa`; None when it is no package (an imported key, nonsense).
+
+    Args:
+        built: the source package's file, `NAME-VERSION-RELEASE.src.rpm`, or anything else when it is not known.
+    """
+    if name == "gpg-pubkey" or not (name and version and release and _WORD.fullmatch(name + version + release)):
+        return None
+    evr = _evr(epoch, f"{version}-{release}")
+    stem, _, kind = built.removesuffix(".rpm").rpartition(".")
+    parts = stem.rsplit("-", 2) if kind in {"src", "nosrc"} else []
+    known = len(parts) == 3 and all(parts)  # noqa: PLR2004 - name, version, release
+    return Package(
+        name=name,
+        version=evr,
+        arch=arch,
+        source=parts[0] if known else name,
+        source_version=_evr(epoch, f"{parts[1]}-{parts[2]}") if known else evr,
+        manager="rpm",
+        module="" if module == "(none)" else module,
+    )
+
+
 def packages(text: str) -> tuple[Package, ...]:
     """Installed packages of `rpm -qa`; imported keys (gpg-pubkey) are none."""
-    found = []
-    for line in text.splitlines():
-        row = line.split("\t")
-        if len(row) != _FIELDS or row[0] == "gpg-pubkey" or not all(map(_WORD.fullmatch, (row[0], row[2], row[3]))):
-            continue
-        name, epoch, version, release, arch, built_from, module = row
-        evr = _evr(epoch, f"{version}-{release}")
-        source = re.fullmatch(r"(.+)-([^-]+-[^-]+?)\.(?:no)?src\.rpm", built_from)
-        found.append(
-            Package(
-                name=name,
-                version=evr,
-                arch=arch,
-                source=source[1] if source else name,
-                source_version=_evr(epoch, source[2]) if source else evr,
-                manager="rpm",
-                module="" if module == "(none)" else module,
-            )
-        )
-    return tuple(found)
+    rows = (line.split("\t") for line in text.splitlines())
+    return tuple(one for row in rows if len(row) == _FIELDS and (one := package(*row)))
 
 
 def _named(text: str) -> dict[tuple[str, str], list[tuple[str, str, bool, str]]]:
