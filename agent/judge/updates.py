@@ -1,145 +1,175 @@
-"""Pending updates of the host's own mirror: one finding for each source package, and what waits for a restart.
+"""Vulnerable packages of a host: one finding for each source package that an upgrade mends, or that nothing mends yet.
 
-The running kernel only: headers and tools of the kernel are information, never a finding
-against the host's kernel; so is a kernel on a container, which runs another host's.
+What the host's own mirror offers and what feeds say of the same source are one finding. The running kernel only:
+headers and tools of the kernel are information, never a finding against the host's kernel; so is a kernel on a
+container, which runs another host's.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, replace
 from shlex import quote
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from agent.judge import coverage
+from agent.judge import priority, remediation, upkeep
+from agent.judge.upkeep import CLAUSE, listed
+from agent.model import kernels
+from agent.model.advisory import Scheme, Status
 from agent.model.asset import Layer
+from agent.model.facts import Package
 from agent.model.finding import Finding, FindingKind, FindingState
-from agent.model.severity import Severity
 from agent.model.text import one_line
+from agent.versions import compare
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from agent.model.advisory import CveFacts, Match
     from agent.model.facts import HostFacts, PendingUpdate
+    from agent.model.finding import Remediation
 
-CLAUSE = "8.1.4.4-e"
-"""GB/T 22239-2019: known vulnerabilities are found and mended in time."""
-STALE_DAYS = 7
-"""Package lists older than this say too little about what is pending."""
 
-_KERNEL_SIDE = re.compile(
-    r"linux-(?:libc-dev|headers|perf|tools|doc|kbuild|cpupower|source|compiler)\b.*"
-    r"|kernel-(?:headers|devel|tools|doc|debug|abi)\b.*|perf|bpftool|python3?-perf"
+_KERNEL = re.compile(r"linux(?:-meta\S*|-\d\S*|-(?:aws|azure|gcp|hwe|oem|oracle|kvm)\S*)?|kernel(?:-\w+)?")
+_KERNEL_IMAGE = re.compile(
+    r"linux-(?:image|modules)-|linux-(?:generic|virtual)|linux-image$|kernel(?:-(?:core|modules\S*|uek|lt|ml))?$"
 )
-_KERNEL = re.compile(r"linux(?:-signed\S*|-meta\S*)?|kernel(?:-core|-modules\S*|-uek|-lt|-ml)?")
-_GRADES = {
-    "critical": Severity.CRITICAL,
-    "important": Severity.HIGH,
-    "high": Severity.HIGH,
-    "moderate": Severity.MEDIUM,
-    "medium": Severity.MEDIUM,
-    "low": Severity.LOW,
-}
-_ORDER = ("critical", "important", "high", "moderate", "medium", "low")
-_SHOWN = 12
-"""Packages named in a row; the rest is counted."""
 
 
-def _source(update: PendingUpdate) -> str:
-    name = update.source or update.package
-    return "linux" if re.fullmatch(r"linux-signed\S*", name) else name
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """All that is known of one source package on a host."""
+
+    source: str
+    updates: tuple[PendingUpdate, ...]
+    """What the host's mirror offers."""
+    matches: tuple[Match, ...]
+    """What feeds say, all with a fix or all without."""
+    cves: tuple[str, ...]
+    plan: Remediation
+
+    @property
+    def kernel(self) -> bool:
+        return _KERNEL.fullmatch(self.source) is not None
 
 
-def _listed(words: Iterable[str], cap: int = _SHOWN) -> str:
-    every = [one_line(word, 80) for word in words]
-    more = f" 等 {len(every)} 项" if len(every) > cap else ""
-    return "、".join(every[:cap]) + more
+def _tool(facts: HostFacts) -> str:
+    features = next((subject.features for subject in facts.subjects if subject.kind == "linux"), frozenset())
+    if _manager(facts) == "rpm" and "dnf" in features:
+        return f"{'yum' if 'yum' in features else 'dnf'} -y upgrade"
+    return "apt-get install --only-upgrade"
 
 
 def _command(facts: HostFacts, updates: Sequence[PendingUpdate]) -> str:
     """The command that closes the finding, exact to the version, each word quoted."""
-    features = next((subject.features for subject in facts.subjects if subject.kind == "linux"), frozenset())
-    rpm = any(one.manager == "rpm" for one in facts.packages) and "dnf" in features
-    if rpm:
+    tool = _tool(facts)
+    if tool.startswith("apt-get"):
+        words = [quote(f"{one.package}={one.candidate}") for one in updates]
+    else:
         words = [quote(f"{one.package}-{one.candidate.rpartition(':')[2]}") for one in updates]
-        return " ".join(("yum" if "yum" in features else "dnf", "-y", "upgrade", *words))
-    words = [quote(f"{one.package}={one.candidate}") for one in updates]
-    return " ".join(("apt-get install --only-upgrade", *words))
+    return " ".join((tool, *words))
 
 
-def _severity(updates: Sequence[PendingUpdate]) -> tuple[Severity, str]:
-    grades = {one.severity.lower() for one in updates if one.severity.lower() in _GRADES}
-    for grade in _ORDER:
-        if grade in grades:
-            return _GRADES[grade], f"严重程度取自厂商公告（{grade.capitalize()}）"
-    return Severity.HIGH, "厂商公告未给出该更新的严重程度，按安全更新一律计为高危"
-
-
-def _package(facts: HostFacts, source: str, updates: Sequence[PendingUpdate], evidence: tuple[int, ...]) -> Finding:
-    severity, why = _severity(updates)
-    cves = tuple(sorted({cve for one in updates for cve in one.cves}, key=_cve_order))
-    advisories = sorted({name for one in updates for name in one.advisories})
-    first = updates[0]
-    running = f"；运行内核 {one_line(facts.kernel, 80)}" if _KERNEL.fullmatch(source) else ""
-    detail = [why, f"来源：{_listed(dict.fromkeys(one.origin for one in updates if one.origin)) or '未知'}"]
-    if advisories:
-        detail.append(f"公告：{_listed(advisories)}")
-    if not cves:
-        unread = facts.unseen.get(f"changelog {source}", "")
-        detail.append(f"CVE 未能查明：{one_line(unread)}" if unread else "更新日志与公告未列出 CVE 编号")
+def _package(facts: HostFacts, work: _Work, evidence: tuple[int, ...]) -> Finding:
+    updates, plan = work.updates, work.plan
+    words = [one.severity for one in updates] + [one.severity for one in work.matches]
+    severity, why = remediation.grade(plan.score, words)
+    installed = [f"{one.package} {one.installed}" for one in updates] or plan.packages
+    running = f"；运行内核 {one_line(facts.kernel, 80)}" if work.kernel else ""
     return Finding(
         target=facts.target,
         layer=Layer.HOST,
         kind=FindingKind.UPDATE,
-        check=f"UPDATE:{one_line(source, 100)}",
-        location=one_line(source, 100),
-        title=f"{one_line(source, 80)} 有未安装的安全更新",
+        check=f"UPDATE:{one_line(work.source, 100)}",
+        location=one_line(work.source, 100),
+        title=f"{one_line(work.source, 80)} 有未安装的安全更新",
         severity=severity,
         state=FindingState.OPEN,
-        actual=f"{_listed(f'{one.package} {one.installed}' for one in updates)}{running}",
-        expected=f"{one_line(first.candidate, 80)} 或更新",
-        remedy=f"执行 {_command(facts, updates)}，随后重启使用它的服务" + ("并重启主机" if running else ""),
+        actual=f"{listed(installed)}{running}",
+        expected=f"{one_line(plan.fixed, 80)} 或更新",
+        remedy=_remedy(facts, work),
         clause=CLAUSE,
-        cves=cves,
+        cves=work.cves,
         evidence=evidence,
-        detail="；".join(detail),
+        detail="；".join([why, *_why(facts, work)]),
+        remediation=plan,
     )
 
 
-def _cve_order(cve: str) -> tuple[int, int, str]:
-    hit = re.fullmatch(r"CVE-(\d{4})-(\d{4,9})", cve)
-    return (int(hit[1]), int(hit[2]), cve) if hit else (0, 0, cve)
+def _remedy(facts: HostFacts, work: _Work) -> str:
+    after = "，随后重启使用它的服务" + ("并重启主机" if work.plan.restart == "reboot" else "")
+    offered = {one.package: one.candidate for one in work.updates}
+    scheme = _scheme(facts)
+    if offered and all(compare(scheme, one, work.plan.fixed) >= 0 for one in offered.values()):
+        return f"执行 {_command(facts, work.updates)}{after}"
+    names = " ".join(quote(name) for name in dict.fromkeys(one.package for one in work.matches))
+    tool = _tool(facts)
+    lacks = f"主机当前软件源只提供到 {one_line(max(offered.values()), 80)}" if offered else "主机当前软件源未提供该版本"
+    return f"{lacks}：先更新（离线）软件源，再执行 {tool} {names}，升级到 {one_line(work.plan.fixed, 80)} 或更新{after}"
 
 
-def _others(facts: HostFacts, updates: Sequence[PendingUpdate], evidence: tuple[int, ...]) -> Finding:
+def _why(facts: HostFacts, work: _Work) -> list[str]:
+    """Where it is from and how sure it is, in the words of the report."""
+    plan = work.plan
+    origins = [one.origin for one in work.updates if one.origin]
+    told = [f"来源：{listed(dict.fromkeys([*origins, *(one.feed for one in work.matches)])) or '未知'}"]
+    advisories = sorted({*plan.advisories, *(name for one in work.updates for name in one.advisories)})
+    if advisories:
+        told.append(f"公告：{listed(advisories)}")
+    if plan.kev:
+        told.append(f"已知被利用（KEV）：{listed(plan.kev)}")
+    if plan.epss is not None:
+        told.append(f"EPSS 最高 {plan.epss:.1%}")
+    if plan.exposed:
+        told.append("其服务对外监听")
+    if not work.cves:
+        unread = facts.unseen.get(f"changelog {work.source}", "")
+        told.append(f"CVE 未能查明：{one_line(unread)}" if unread else "更新日志与公告未列出 CVE 编号")
+    return told
+
+
+def _unfixed(facts: HostFacts, work: _Work, evidence: tuple[int, ...]) -> Finding:
+    plan = work.plan
+    severity, why = remediation.grade(plan.score, [one.severity for one in work.matches])
+    said: dict[str, list[str]] = {}
+    for one in work.matches:
+        said.setdefault(one.status.zh, []).extend(one.cves or (one.advisory,))
     return Finding(
         target=facts.target,
         layer=Layer.HOST,
         kind=FindingKind.UPDATE,
-        check="UPDATES-OTHER",
-        location="",
-        title="有未安装的一般更新（非安全更新，或不作用于运行中的内核）",
-        severity=Severity.INFO,
+        check=f"NOFIX:{one_line(work.source, 100)}",
+        location=one_line(work.source, 100),
+        title=f"{one_line(work.source, 80)} 受漏洞影响，厂商尚无可用修复",
+        severity=severity,
         state=FindingState.OPEN,
-        actual=f"{len(updates)} 个软件包：{_listed(f'{one.package} {one.candidate}' for one in updates)}",
-        expected="在维护窗口内随例行升级安装",
-        remedy="纳入下一次例行升级",
+        actual=listed(plan.packages),
+        expected="厂商发布修复后升级；在此之前有缓解措施或经批准的例外",
+        remedy="评估是否可停用或隔离；按厂商建议缓解，或由甲方批准例外（exceptions.yaml）并设到期日",
         clause=CLAUSE,
+        cves=work.cves,
         evidence=evidence,
+        detail="；".join(
+            [why, *(f"{word}：{listed(remediation.ordered(cves))}" for word, cves in said.items()), *_why(facts, work)]
+        ),
+        remediation=plan,
     )
 
 
 def _split(facts: HostFacts) -> tuple[dict[str, list[PendingUpdate]], list[PendingUpdate]]:
     """Security updates by source, and the rest."""
-    container = any("container" in subject.features for subject in facts.subjects)
+    container = in_container(facts)
     secure: dict[str, list[PendingUpdate]] = {}
     rest = []
     for one in facts.pending:
-        source = _source(one)
-        kernel = _KERNEL.fullmatch(source) is not None
-        image = re.fullmatch(r"linux-image-(?:unsigned-)?(\d\S*)", one.package)
-        other = image is not None and image[1] != facts.kernel
-        aside = _KERNEL_SIDE.fullmatch(one.package) or (kernel and (container or other))
+        source = kernels.source_name(one.source or one.package)
+        offered = Package(one.package, one.installed, "", one.source or one.package, "", _manager(facts))
+        image = kernels.release_of(offered) if offered.manager == "dpkg" else ""
+        aside = kernels.of_kernel(offered) and (
+            container or not _KERNEL_IMAGE.match(one.package) or (image and image != facts.kernel)
+        )
         if (one.security or one.cves) and not aside:
             secure.setdefault(source, []).append(one)
         else:
@@ -147,81 +177,83 @@ def _split(facts: HostFacts) -> tuple[dict[str, list[PendingUpdate]], list[Pendi
     return secure, rest
 
 
-def _restart(facts: HostFacts, evidence: tuple[int, ...]) -> list[Finding]:
-    found = []
-    if facts.reboot_required:
-        newest = facts.kernels[-1] if facts.kernels else ""
-        found.append(
-            Finding(
-                target=facts.target,
-                layer=Layer.HOST,
-                kind=FindingKind.UPDATE,
-                check="REBOOT-REQUIRED",
-                location="",
-                title="已安装的更新需重启主机后生效",
-                severity=Severity.MEDIUM,
-                state=FindingState.OPEN,
-                actual=f"运行内核 {one_line(facts.kernel, 80)}"
-                + (f"，已安装 {one_line(newest, 80)}" if newest else ""),
-                expected="运行已安装的最新内核与系统组件",
-                remedy="取得甲方书面申请后，在维护窗口内重启主机",
-                clause=CLAUSE,
-                evidence=evidence,
-            )
-        )
-    if facts.stale_libraries:
-        found.append(
-            Finding(
-                target=facts.target,
-                layer=Layer.HOST,
-                kind=FindingKind.UPDATE,
-                check="STALE-LIBRARIES",
-                location="",
-                title="进程仍在使用已被更新替换的程序或库",
-                severity=Severity.MEDIUM,
-                state=FindingState.OPEN,
-                actual=_listed(facts.stale_libraries),
-                expected="没有进程使用已被替换的文件",
-                remedy="在维护窗口内重启上述服务；无法单独重启的，重启主机（须甲方书面申请）",
-                clause=CLAUSE,
-                evidence=evidence,
-            )
-        )
-    return found
-
-
-def _lists(facts: HostFacts, evidence: tuple[int, ...], now: datetime) -> list[Finding]:
-    age = facts.lists_age_days
-    if age is not None and age <= STALE_DAYS:
-        return []
-    actual = "无法得知软件包列表的更新时间" if age is None else f"软件包列表已有 {age:.0f} 天未刷新"
-    finding = coverage.finding(
-        target=facts.target,
-        layer=Layer.HOST,
-        check="COV-LISTS",
-        location="",
-        title="软件包列表过旧或时间不明，待装更新可能不全",
-        severity=Severity.MEDIUM,
-        actual=actual,
-        remedy="在主机上刷新软件包列表（apt-get update 或 dnf makecache）后复扫；扫描本身不改动主机",
-        evidence=evidence,
-        detail=f"判定时间 {now:%Y-%m-%d %H:%M} UTC，上限 {STALE_DAYS} 天",
-    )
-    return [finding]
-
-
-def judge(facts: HostFacts, evidence: tuple[int, ...], now: datetime) -> list[Finding]:
-    """Findings on updates of one host, sorted by severity and source.
+def judge(
+    facts: HostFacts,
+    evidence: tuple[int, ...],
+    now: datetime,
+    matches: Sequence[Match] = (),
+    cves: Mapping[str, CveFacts] = MappingProxyType({}),
+) -> list[Finding]:
+    """Findings on vulnerable packages of one host, the most urgent first, then what waits for a restart.
 
     Args:
         facts: with CVEs filled where changelogs were had (observe.changelog.enrich).
         evidence: ledger numbers of what the facts were read from.
         now: aware UTC; only shown, ages are measured on the host.
+        matches: of installed packages (judge.packages).
+        cves: facts of the CVEs that the matches and the mirror name.
     """
     secure, rest = _split(facts)
-    found = [_package(facts, source, updates, evidence) for source, updates in secure.items()]
-    found.sort(key=lambda one: (one.severity.rank, one.check))
-    found += _restart(facts, evidence)
+    reach = priority.reachable(facts)
+    by_source: dict[tuple[str, bool], list[Match]] = {}
+    for one in matches:
+        by_source.setdefault((one.source, one.status is Status.FIXED), []).append(one)
+    found = [
+        _package(
+            facts,
+            _work(facts, source, secure.get(source, ()), by_source.get((source, True), ()), cves, reach),
+            evidence,
+        )
+        for source in dict.fromkeys([*secure, *(source for source, fixable in by_source if fixable)])
+    ]
+    found += [
+        _unfixed(facts, _work(facts, source, (), unfixed, cves, reach), evidence)
+        for (source, fixable), unfixed in by_source.items()
+        if not fixable
+    ]
+    found.sort(key=lambda one: (one.severity.rank, -(one.remediation.risk if one.remediation else 0), one.check))
+    found += upkeep.restart(facts, evidence)
     if rest:
-        found.append(_others(facts, rest, evidence))
-    return found + _lists(facts, evidence, now)
+        found.append(upkeep.others(facts, rest, evidence))
+    return found + upkeep.lists(facts, evidence, now)
+
+
+def _work(
+    facts: HostFacts,
+    source: str,
+    updates: Sequence[PendingUpdate],
+    matches: Sequence[Match],
+    cves: Mapping[str, CveFacts],
+    reach: frozenset[str],
+) -> _Work:
+    scheme = _scheme(facts)
+    named = [cve for one in updates for cve in one.cves]
+    plan = remediation.make(
+        source,
+        scheme,
+        matches,
+        cves,
+        cves=named,
+        candidate=remediation.newest(scheme, (one.candidate for one in updates)),
+        exposed=bool(reach & {source, *(one.package for one in updates), *(one.package for one in matches)}),
+        kernel=_KERNEL.fullmatch(source) is not None,
+    )
+    if updates and not matches:
+        installed = tuple(sorted(f"{one.package} {one.installed}" for one in updates))
+        named_by = tuple(sorted({name for one in updates for name in one.advisories}))
+        plan = replace(plan, packages=installed, installed=updates[0].installed, advisories=named_by)
+    every = remediation.ordered([*named, *(cve for one in matches for cve in one.cves)])
+    return _Work(source, tuple(updates), tuple(matches), every, plan)
+
+
+def in_container(facts: HostFacts) -> bool:
+    """Whether the kernel that runs is another machine's."""
+    return any("container" in subject.features for subject in facts.subjects)
+
+
+def _manager(facts: HostFacts) -> str:
+    return "rpm" if any(one.manager == "rpm" for one in facts.packages) else "dpkg"
+
+
+def _scheme(facts: HostFacts) -> Scheme:
+    return Scheme.RPM if _manager(facts) == "rpm" else Scheme.DPKG
