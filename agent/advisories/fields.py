@@ -199,6 +199,14 @@ def word(value: str, name: str) -> str:
     return found
 
 
+def required(record: Mapping[str, Any], key: str) -> str:
+    """A field that must hold a name (`word`). Raises ValueError."""
+    found = word(text(record, key), f"field {key!r}")
+    if not found:
+        raise ValueError(f"field {key!r} is missing")
+    return found
+
+
 def link(value: str) -> str:
     """A URL for people to open; empty for what is none, or is neither http nor https."""
     found = value.strip()

@@ -63,7 +63,8 @@ class _Window:
     def peek(self) -> str:
         """The next character that is no white space, empty at the end."""
         while True:
-            self._at = _SPACE.match(self._text, self._at).end()  # type: ignore[union-attr] - matches nothing, too
+            blank = _SPACE.match(self._text, self._at)
+            self._at = blank.end() if blank else self._at
             if self._at < len(self._text):
                 return self._text[self._at]
             if self._end:
