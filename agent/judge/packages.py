@@ -93,22 +93,30 @@ def judged(listing: Listing) -> list[Package]:
     return [one for one in listing.packages if not kernels.of_kernel(one) or (kernel and kernels.runs(one, kernel))]
 
 
-def match(listing: Listing, known: Known) -> tuple[Match, ...]:
+Memo = dict[tuple[object, ...], list[Match]]
+"""Results by package and by what they depend on: equal packages of many hosts are judged once."""
+
+
+def match(listing: Listing, known: Known, memo: Memo | None = None) -> tuple[Match, ...]:
     """Every advisory that concerns an installed package, by package, then advisory.
 
     Args:
         listing: of a system with dpkg or rpm.
         known: rows for at least `keys(listing, known.streams)`.
+        memo: kept between calls with the same `known`, it spares the judging of equal packages.
     """
-    found: dict[tuple[str, str, str], list[Match]] = {}
     there = stream_of(listing, known.streams)
     if not there:
         return ()
-    for package in judged(listing):
-        place = (package.name, package.arch, package.version)
-        if place not in found:
-            found[place] = _Package(package, listing, there, known).matches()
-    return tuple(one for matches in found.values() for one in matches)
+    memo = {} if memo is None else memo
+    basis = (there, _own(listing), listing.epochs, listing.modules)
+    found: list[Match] = []
+    for package in dict.fromkeys(judged(listing)):
+        key = (package, *basis)
+        if key not in memo:
+            memo[key] = _Package(package, listing, there, known).matches()
+        found += memo[key]
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,87 @@
+"""Whether any feed speaks of a system, and how old it is: 无漏洞库 is a finding, never zero findings (rule 7). Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from agent.judge import coverage
+from agent.model.severity import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from agent.model.asset import Layer
+    from agent.model.finding import Finding
+
+STALE_DAYS = 30
+"""A feed whose newest record is older says too little about what is known today."""
+_REMEDY = "从厂商或监管渠道取得该系统的漏洞库，离线带入后执行 agent feeds import，再执行 agent findings rejudge"
+
+
+def age_days(newest: str, now: datetime) -> int | None:
+    """Days since a feed's newest record; None when it bears no date."""
+    try:
+        return (now - datetime.fromisoformat(newest)).days
+    except (ValueError, TypeError):
+        return None
+
+
+def judge(
+    target: str,
+    layer: Layer,
+    system: str,
+    there: Sequence[str],
+    streams: Mapping[str, str],
+    now: datetime,
+    evidence: tuple[int, ...],
+    *,
+    mirror: bool,
+) -> list[Finding]:
+    """What the feeds do not cover of one target.
+
+    Args:
+        target: inventory name.
+        layer: on which the gap is shown.
+        system: what it is, for people.
+        there: streams that were matched; empty: no feed speaks of it.
+        streams: every stream with the time of its newest record.
+        now: aware UTC.
+        evidence: ledger numbers.
+        mirror: whether the host's own mirror told its pending updates, which covers a part.
+    """
+    if not there:
+        part = "仅按主机自身软件源列出待装更新" if mirror else "软件漏洞未作匹配"
+        return [
+            coverage.finding(
+                target=target,
+                layer=layer,
+                check="COV-FEED",
+                location="",
+                title=f"无漏洞库：{system}",
+                severity=Severity.LOW if mirror else Severity.HIGH,
+                actual=f"已导入的漏洞库均不含该系统，{part}；不得视为无漏洞",
+                remedy=_REMEDY,
+                evidence=evidence,
+            )
+        ]
+    ages = {stream: age_days(streams.get(stream, ""), now) for stream in there}
+    known = [age for age in ages.values() if age is not None]
+    if known and min(known) <= STALE_DAYS:
+        return []
+    newest = max((streams.get(stream, "") for stream in there), default="")
+    told = f"最新一条为 {newest[:10]}，距今 {min(known)} 天" if known else "未标明日期，无法得知新旧"
+    return [
+        coverage.finding(
+            target=target,
+            layer=layer,
+            check="COV-FEED-AGE",
+            location="",
+            title=f"漏洞库过旧：{'、'.join(there)}",
+            severity=Severity.MEDIUM,
+            actual=f"{told}（上限 {STALE_DAYS} 天），其后公布的漏洞未能匹配",
+            remedy=_REMEDY,
+            evidence=evidence,
+            detail=f"判定时间 {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+        )
+    ]
