@@ -6,15 +6,18 @@ import json
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-from lxml import etree
-
+from agent.advisories.xmlwalk import XmlRefusedError, elements
 from agent.model.errors import AgentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from lxml import etree
+
 MAX_DOCUMENT = 64 * 1024 * 1024
 """Bytes of one JSON document that is read whole; streamed formats (lines, XML elements) have the intake's limits."""
+MAX_BLANK = 100_000
+"""Empty lines in a row: more are a bomb of nothing."""
 
 
 class FeedError(AgentError):
@@ -52,7 +55,7 @@ class Source:
     def parse(self, raw: bytes, place: object = "") -> Any:  # noqa: ANN401 - what JSON holds
         """A piece of JSON of this document, with its place for errors."""
         try:
-            return json.loads(raw)
+            return json.loads(raw, parse_constant=_no_constant)
         except UnicodeDecodeError as error:
             raise self.error(f"broken UTF-8 at byte {error.start}", place) from error
         except json.JSONDecodeError as error:
@@ -62,34 +65,30 @@ class Source:
 
     def lines(self, limit: int = MAX_DOCUMENT) -> Iterator[tuple[int, bytes]]:
         """Numbered lines without their ends, empty ones left out. Raises FeedError for a line over `limit` bytes."""
-        number = 0
+        number = last = 0
         while raw := self.stream.readline(limit + 1):
             number += 1
             if len(raw) > limit:
                 raise self.error(f"a line of more than {limit} bytes", f"line {number}")
-            if text := raw.strip(b"\r\n\t \xef\xbb\xbf" if number == 1 else b"\r\n\t "):
+            if text := (raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw).strip(b"\r\n\t "):
+                last = number
                 yield number, text
+            elif number - last > MAX_BLANK:
+                raise self.error(f"more than {MAX_BLANK} empty lines", f"line {number}")
 
     def elements(self, tags: Iterable[str]) -> Iterator[etree._Element]:
         """Elements of these tags (`{namespace}name` or `{*}name`) as they end, each freed after its use.
 
-        No entity is resolved, no DTD or network is read.
+        No entity is resolved, no DTD or network is read; memory stays flat (see `xmlwalk`).
 
         Raises:
-            FeedError: with the line: a bomb, truncated, broken UTF-8.
+            FeedError: with the line: a bomb, a document type that declares something, truncated, broken UTF-8.
         """
         try:
-            walk = etree.iterparse(
-                self.stream, events=("end",), tag=list(tags), resolve_entities=False, no_network=True,
-                load_dtd=False, huge_tree=True, recover=False,
-            )  # fmt: skip
-            for _, element in walk:
-                yield element
-                element.clear(keep_tail=False)
-                parent = element.getparent()
-                while parent is not None and element.getprevious() is not None:
-                    del parent[0]
-        except etree.XMLSyntaxError as error:
-            raise self.error(f"not well-formed XML: {error.msg}", f"line {error.lineno or 0}") from error
-        except (etree.LxmlError, ValueError) as error:
-            raise self.error(f"XML is refused: {error}") from error
+            yield from elements(self.stream, tags)
+        except XmlRefusedError as error:
+            raise self.error(str(error), f"line {error.line}" if error.line else "") from error
+
+
+def _no_constant(word: str) -> None:
+    raise ValueError(f"{word} is no number of JSON")
