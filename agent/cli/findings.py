@@ -1,10 +1,11 @@
-"""`agent findings`: list, explain one with its evidence, compare rounds, accept a risk."""
+"""`agent findings`: list, explain one with its evidence, compare rounds, accept a risk, export."""
 
 from __future__ import annotations
 
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,6 +22,7 @@ GRADES = ("critical", "high", "medium", "low", "info")
 LAYERS = ("host", "middleware", "database", "network")
 KINDS = ("control", "update", "exposure", "coverage")
 STATES = ("open", "manual", "unknown", "accepted")
+FORMATS = ("json", "csv", "sarif", "cyclonedx", "openvex", "csaf-vex")
 
 
 def _shown(finding: Finding) -> dict[str, Any]:
@@ -48,7 +50,7 @@ def command(
     check: str,
     as_json: bool,
 ) -> int | None:
-    """List the findings of a scan; with a verb, explain, compare or accept."""
+    """List the findings of a scan; with a verb, explain, compare, accept or export."""
     if ctx.invoked_subcommand:
         return None
     from agent.flows.findings import Wanted, pick
@@ -164,6 +166,33 @@ def compare(app: App, run_a: str, run_b: str, as_json: bool) -> None:
         click.echo(f"{row.change.value}  {item.key[:8]}  {item.severity.zh}  {item.target}  {item.check}  {item.title}")
 
 
+@command.command("rejudge")
+@click.argument("run_id", metavar="RUN")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a change, one a line.")
+@click.pass_obj
+def rejudge(app: App, run_id: str, as_json: bool) -> int:
+    """Judge the recorded evidence of RUN again, with today's feeds and controls; no target is touched."""
+    from agent.flows.rejudge import rejudge as again
+    from agent.model.finding import Change
+
+    done = again(app, run_id)
+    news = [row for row in done.changes if row.change is not Change.REMAINS]
+    for row in news:
+        if as_json:
+            click.echo(json.dumps({"run": done.run, "change": row.change.value, **_shown(row.finding)}, default=str))
+        else:
+            item = row.finding
+            words = (row.change.value, item.key[:8], item.severity.zh, item.target, item.check, item.title)
+            click.echo("  ".join(words))
+    counts = {change: sum(row.change is change for row in done.changes) for change in Change}
+    told = ", ".join(f"{change.value} {count}" for change, count in counts.items() if count)
+    click.echo(f"{done.run}: {run_id} judged again: {told or 'nothing found'}", err=True)
+    click.echo(f"agent findings --run {done.run}   agent report scan {done.run}", err=True)
+    if not done.summary.complete:
+        return Exit.INCOMPLETE
+    return Exit.FINDINGS if counts[Change.NEW] else Exit.CLEAN
+
+
 @command.command("accept")
 @click.argument("key")
 @click.option("--approver", required=True, help="Who allowed it (not who operates).")
@@ -177,3 +206,18 @@ def accept(app: App, key: str, approver: str, expires: datetime, reason: str) ->
     taken = take(app, key, approver=approver, expires=expires.date(), reason=reason)
     click.echo(f"exceptions.yaml: {taken.target} {taken.check} {taken.location} until {taken.expires}")
     click.echo("it is shown as accepted (unsigned: 未验签) from the next scan on")
+
+
+@command.command("export")
+@click.option("--format", "name", required=True, type=click.Choice(FORMATS), help="What the other tool reads.")
+@click.option("--run", "run_id", help="The scan (default: the newest finished one).")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write (default, or `-`: print).")
+@click.pass_obj
+def export(app: App, name: str, run_id: str | None, output: Path | None) -> None:
+    """Write the findings for other tools: JSON lines, CSV, SARIF, CycloneDX with VEX, OpenVEX or CSAF-VEX."""
+    from agent.cli.output import put
+    from agent.flows import exports
+    from agent.flows.findings import Wanted, pick
+
+    found, every = pick(app, run_id, Wanted())
+    put(exports.pieces(exports.gather(app, found, every), name), output)

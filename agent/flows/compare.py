@@ -41,6 +41,8 @@ class Round:
     """(target, control, location) that got a verdict, whatever it was."""
     scanned: frozenset[str] = frozenset()
     """Targets that nmap saw."""
+    feeds: frozenset[str] = frozenset()
+    """Feeds of advisories that it was judged with."""
 
     @cached_property
     def unsure(self) -> frozenset[str]:
@@ -73,6 +75,9 @@ class Round:
                 return False
             needed = _OF_LISTENERS
         else:
+            told_by = set(finding.remediation.feeds) - {"mirror"} if finding.remediation else set()
+            if told_by and not told_by & self.feeds:
+                return False  # nobody was there who could have told it again
             needed = ("base", "stale") if finding.check == "STALE-LIBRARIES" else _OF_UPDATES
         return not any((finding.target, section) in self.blind for section in needed)
 
@@ -130,7 +135,8 @@ def load(app: App, run_id: str) -> Round:
         # What listens is known from the login too: exposure is judged where nmap has no way to a host.
         logged_in = {(name, Layer.NETWORK.value) for name, row in per_target.items() if Layer.HOST.value in row["seen"]}
         seen |= logged_in - unreached
-    return Round(run.id, run.id, tuple(runs.findings(app.store, run_id)), frozenset(seen), judged, scanned)
+    feeds = frozenset(row["feed"] for row in run.summary.get("feeds", ()))
+    return Round(run.id, run.id, tuple(runs.findings(app.store, run_id)), frozenset(seen), judged, scanned, feeds)
 
 
 def earlier_rounds(app: App, run_id: str) -> list[Round]:

@@ -78,7 +78,7 @@ def explain(app: App, run_id: str | None, key: str) -> Explained:
         many = "several findings begin" if hits else "no finding begins"
         raise AgentError(f"{many} with {key!r}", where=found, remedy="see the keys in `agent findings`")
     control = next((item for item in app.controls if item.id == hits[0].check), None)
-    entries = {item.seq: item for item in app.ledger.entries(run=found)}
+    entries = {item.seq: item for item in app.ledger.entries(run=runs.run_by_id(app.store, found).observed)}
     return Explained(hits[0], control, tuple(entries[seq] for seq in hits[0].evidence if seq in entries))
 
 
@@ -95,6 +95,16 @@ def _names_of_operator(app: App) -> set[str]:
     return {_plain(word) for word in (app.operator, *(word for one in me for word in (one.name, one.mail)))}
 
 
+def refuse_own_approval(app: App, approver: str) -> None:
+    """Who operates does not approve.
+
+    Raises:
+        AgentError: the approver is nobody, or the operator by any of their names.
+    """
+    if _plain(approver) in {"", *_names_of_operator(app)}:
+        raise AgentError("who operates does not approve", where="--approver", remedy="name the person who allowed it")
+
+
 def accept(app: App, key: str, *, approver: str, expires: date, reason: str) -> RiskException:
     """Write an exception for a finding to the workspace's exceptions.yaml.
 
@@ -107,8 +117,7 @@ def accept(app: App, key: str, *, approver: str, expires: date, reason: str) -> 
         raise AgentError(f"the expiry {expires} has passed", where="--expires", remedy="name a later day")
     if not reason.strip():
         raise AgentError("an accepted risk needs its reason", where="--reason")
-    if _plain(approver) in {"", *_names_of_operator(app)}:
-        raise AgentError("who operates does not approve", where="--approver", remedy="name the person who allowed it")
+    refuse_own_approval(app, approver)
     exception = RiskException(
         finding.target,
         finding.check,

@@ -46,7 +46,7 @@ def scan_report(app: App, run_id: str) -> ScanReport:
     mine = compare.load(app, run_id)
     earlier = compare.earlier_rounds(app, run_id)
     period = next((item for item in app.periods if item.id == run.period), None)
-    entries = [item for item in app.ledger.entries(run=run_id) if item.blob]
+    entries = [item for item in app.ledger.entries(run=run.observed) if item.blob]
     head = app.ledger.entries()[-1]
     parties = Parties(**{each.name: getattr(app.contract, each.name) for each in fields(Parties)})
     started = run.started_at.astimezone(SHANGHAI)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from agent import __version__
+from agent.model.advisory import FeedStatus
 from agent.model.asset import Layer
 from agent.model.observation import Reason, Unreached
 from agent.store import runs
@@ -48,6 +49,9 @@ class Summary:
     verdicts: Mapping[str, int]
     per_target: Mapping[str, TargetSummary]
     notes: tuple[str, ...] = ()
+    feeds: tuple[FeedStatus, ...] = ()
+    """The store of advisories as it was when this was judged."""
+    feeds_digest: str = ""
     agent_version: str = __version__
 
     @property
@@ -69,4 +73,5 @@ def summary_of(app: App, run_id: str) -> Summary:
         for item in raw["unreached"]
     )
     raw["per_target"] = {name: TargetSummary(**row) for name, row in raw["per_target"].items()}
+    raw["feeds"] = tuple(FeedStatus(**{**row, "streams": tuple(row["streams"])}) for row in raw.get("feeds", ()))
     return Summary(**raw)

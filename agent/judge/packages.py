@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 
 from agent.judge import modules
 from agent.model import kernels, streams
-from agent.model.advisory import Authority, Candidate, Confidence, Match, Scheme, Status
+from agent.model.advisory import Authority, Candidate, Confidence, Listing, Match, Scheme, Status
 from agent.versions import compare
 
 if TYPE_CHECKING:
-    from agent.model.advisory import Affected, CveFacts, Known, Listing
-    from agent.model.facts import Package
+    from agent.model.advisory import Affected, CveFacts, Known
+    from agent.model.facts import HostFacts, Package
 
 _SURE = {
     Authority.VENDOR: Confidence.VENDOR,
@@ -46,6 +46,18 @@ _CENTOS = re.compile(r"\.centos(?=\.\d|$)")
 """`-97.el7.centos.5` is CentOS' build of Red Hat's `-97.el7_9.5`."""
 _REBUILT = re.compile(r"\.(?:rocky|alma)(?:\.\d+)*$")
 _MINOR = re.compile(r"(\.el\d+)_\d+")
+
+
+def listing_of(facts: HostFacts) -> Listing:
+    """The packages of a collected host, as matching wants them."""
+    return Listing(
+        os_id=facts.os_id,
+        os_version=facts.os_version,
+        os_name=facts.os_name,
+        kernel=facts.kernel,
+        packages=facts.packages,
+        container=any("container" in subject.features for subject in facts.subjects),
+    )
 
 
 def choices(listing: Listing) -> tuple[tuple[str, ...], ...]:

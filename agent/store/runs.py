@@ -32,7 +32,7 @@ class Run:
 
     id: str
     kind: str
-    """`scan`."""
+    """`scan`, or `rejudge` for a second judgement over the evidence of a scan (`plan["of"]`)."""
     period: str
     """Period id; empty for a round outside any period."""
     plan: Mapping[str, Any]
@@ -43,6 +43,11 @@ class Run:
     started_at: datetime
     finished_at: datetime | None
     summary: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def observed(self) -> str:
+        """The run under which the evidence was sealed: its own, or the one that is judged again."""
+        return str(self.plan.get("of", self.id))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,65 @@
+"""What the store of advisories says of all that a round saw: looked up in one batch, handed to judges as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from agent.flows.match import Matcher
+from agent.judge import packages, software
+
+if TYPE_CHECKING:
+    from agent.app import App
+    from agent.flows.seen import Seen
+    from agent.model.advisory import CveFacts, FeedStatus, Match
+    from agent.model.facts import Software
+
+Products = list[tuple["Software", tuple["Match", ...]]]
+
+
+@dataclass
+class Advice:
+    """Matches by target, and what is known of their CVEs."""
+
+    packages: dict[str, tuple[Match, ...]] = field(default_factory=dict)
+    """By host."""
+    there: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """By host: streams that speak of its system; empty: no feed does."""
+    products: dict[str, Products] = field(default_factory=dict)
+    """By host or database: what no package manager knows."""
+    streams: dict[str, str] = field(default_factory=dict)
+    cves: dict[str, CveFacts] = field(default_factory=dict)
+    feeds: tuple[FeedStatus, ...] = ()
+    digest: str = ""
+    """Names the state of the store that was judged with."""
+
+
+def advise(app: App, seen: Seen) -> Advice:
+    """Match all hosts and databases of a round."""
+    matcher = Matcher(app.feeds)
+    advice = Advice(streams=matcher.streams, feeds=app.feeds.status(), digest=app.feeds.digest())
+    listings = {name: packages.listing_of(facts) for name, facts in seen.hosts.items()}
+    found: dict[str, list[Software]] = {name: list(software.products(facts)) for name, facts in seen.hosts.items()}
+    for database in app.inventory.databases:
+        if facts := seen.databases.get(database.name):
+            own = software.database_product(facts, seen.hosts.get(database.host))
+            found[database.name] = [own] if own else []
+    wanted = {key for listing in listings.values() for key in packages.keys(listing, matcher.streams)}
+    wanted |= {key for every in found.values() for one in every for key in software.keys(one)}
+    matcher.prepare(wanted)
+    for name, listing in listings.items():
+        advice.there[name] = packages.stream_of(listing, matcher.streams)
+        advice.packages[name] = matcher.match(listing)
+    for name, every in found.items():
+        advice.products[name] = [(one, _product(matcher, one)) for one in every]
+    mirror = {cve for facts in seen.hosts.values() for update in facts.pending for cve in update.cves}
+    matches = [one for every in advice.packages.values() for one in every]
+    matches += [one for every in advice.products.values() for _, of_one in every for one in of_one]
+    advice.cves = matcher.facts(matches, mirror)
+    return advice
+
+
+def _product(matcher: Matcher, one: Software) -> tuple[Match, ...]:
+    rows = [row for key in software.keys(one) for row in matcher.rows(key)]
+    found = software.match(one, rows)
+    return tuple(packages.standing(found, matcher.facts(found)))
