@@ -32,6 +32,7 @@ class _Window:
         self.source = source
         self._text = ""
         self._at = 0
+        self._counted = 0
         self._line = 1
         self._end = False
         self._decode = codecs.getincrementaldecoder("utf-8-sig")()
@@ -40,7 +41,9 @@ class _Window:
     @property
     def line(self) -> int:
         """Line at which the window stands, from 1."""
-        return self._line + self._text.count("\n", 0, self._at)
+        self._line += self._text.count("\n", self._counted, self._at)
+        self._counted = self._at
+        return self._line
 
     def error(self, message: str) -> FeedError:
         """An error at this line."""
@@ -48,7 +51,7 @@ class _Window:
 
     def _more(self) -> None:
         """Read on, twice as much each time that one value asks again: a long value is scanned log(n) times."""
-        self._line = self.line
+        _ = self.line  # counted before what was read is let go
         rest = self._text[self._at :]
         if len(rest) > MAX_DOCUMENT:
             raise self.error(f"one JSON value of more than {MAX_DOCUMENT >> 20} MiB")
@@ -58,7 +61,7 @@ class _Window:
             self._text = rest + self._decode.decode(raw, self._end)
         except UnicodeDecodeError as error:
             raise self.error("broken UTF-8 after this line") from error
-        self._at = 0
+        self._at = self._counted = 0
 
     def peek(self) -> str:
         """The next character that is no white space, empty at the end."""
@@ -88,7 +91,7 @@ class _Window:
                 open_text = error.msg.startswith("Unterminated string")
                 if self._end or (error.pos < len(self._text) - _SLACK and not open_text):
                     cut = " (the file is cut off)" if self._end and error.pos >= len(self._text) - _SLACK else ""
-                    line = self._line + self._text.count("\n", 0, error.pos)
+                    line = self.line + self._text.count("\n", self._at, error.pos)
                     raise self.source.error(f"not JSON: {error.msg}{cut}", f"line {line}") from error
             except (RecursionError, ValueError) as error:
                 raise self.error("JSON that no feed writes (too deep, or a number too long)") from error

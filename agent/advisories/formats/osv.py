@@ -28,6 +28,7 @@ Range = tuple[str, str, str]
 """introduced, fixed, last."""
 _KEYS = (b'"affected"', b'"summary"', b'"details"', b'"withdrawn"', b'"schema_version"')
 _WORD = re.compile(r"(Critical|Important|Moderate|Low|Medium|High|None):", re.IGNORECASE)
+_EVENTS = {"introduced", "fixed", "last_affected", "limit"}
 _TITLE = 200
 
 
@@ -111,14 +112,15 @@ def _advisory(record: dict[str, Any], name: str) -> Advisory:
 
 
 def _url(record: dict[str, Any], name: str) -> str:
-    """The publisher's own page before another's: AlmaLinux lists Red Hat's advisory first."""
+    """The publisher's own page, else an advisory's or a report's of another: AlmaLinux lists Red Hat's first."""
     found = [
-        fields.link(fields.text(one, "url"))
+        (fields.text(one, "type") == "ADVISORY", url)
         for one in fields.children(record, "references")
-        if fields.text(one, "type") == "ADVISORY"
+        if (url := fields.link(fields.text(one, "url")))
     ]
     own = (name, name.replace(":", "-"))
-    return next((url for url in found if url and any(part in url for part in own)), next(filter(None, found), ""))
+    ranked = sorted(found, key=lambda one: (not (one[0] and any(part in one[1] for part in own)), not one[0]))
+    return next((url for advisory, url in ranked if advisory or "/CVE-" in url), ranked[0][1] if ranked else "")
 
 
 def _severity(record: dict[str, Any], entries: list[dict[str, Any]], summary: str) -> tuple[str, list[str]]:
@@ -140,6 +142,7 @@ def _severity(record: dict[str, Any], entries: list[dict[str, Any]], summary: st
 
 def _affected(record: dict[str, Any], entries: list[dict[str, Any]], summary: str) -> tuple[Affected, ...]:
     rows: list[Affected] = []
+    named = osv_distro.modules(summary)
     for entry in entries:
         package = fields.child(entry, "package")
         ecosystem = fields.text(package, "ecosystem")
@@ -147,35 +150,35 @@ def _affected(record: dict[str, Any], entries: list[dict[str, Any]], summary: st
         if publisher.name == "Bitnami":
             rows += _products(record, entry, package)
         elif ecosystem and (stream := osv_distro.stream(ecosystem, publisher)):
-            rows += _rows(entry, package, stream, publisher)
-    modular = [(row.package, row.fixed) for row in rows if row.modular]
-    if not modular:
-        return tuple(rows)
-    named = osv_distro.modules(summary, modular)
-    return tuple(replace(row, modules=named) if row.modular and not row.modules else row for row in rows)
+            rows += _rows(entry, package, stream, publisher, named)
+    if any(row.modular and not row.modules for row in rows):
+        named = osv_distro.unsaid_modules(summary, [(row.package, row.fixed) for row in rows if row.modular])
+        return tuple(replace(row, modules=named) if row.modular and not row.modules else row for row in rows)
+    return tuple(rows)
 
 
-def _rows(entry: dict[str, Any], package: dict[str, Any], stream: str, publisher: Ecosystem) -> Iterator[Affected]:
+def _rows(
+    entry: dict[str, Any], package: dict[str, Any], stream: str, publisher: Ecosystem, named: tuple[str, ...]
+) -> Iterator[Affected]:
     name = fields.required(package, "name")
     scheme, by = publisher.scheme, publisher.by
-    unfixed = Status.AFFECTED
     specific = fields.child(entry, "ecosystem_specific")
-    if specific.get("urgency") == "end-of-life":
-        unfixed = Status.END_OF_LIFE
-    module = osv_distro.purl_module(fields.text(package, "purl")) if publisher.name == "Red Hat" else ""
-    for introduced, fixed, last in _ranges(entry, scheme):
+    unfixed = Status.END_OF_LIFE if specific.get("urgency") == "end-of-life" else Status.AFFECTED
+    if publisher.name == "Red Hat" and (module := osv_distro.purl_module(fields.text(package, "purl"))):
+        named = (module,)
+    found = _ranges(entry, scheme)
+    for introduced, fixed, last in found or ():
+        modular = scheme is Scheme.RPM and ".module" in fixed
         yield Affected(
             stream, name, scheme, by, introduced, fixed, last,
             status=Status.FIXED if fixed else unfixed,
-            modules=(module,) if module else (),
-            modular=bool(module) or (scheme is Scheme.RPM and ".module" in fixed),
+            modules=named if modular else (),
+            modular=modular,
         )  # fmt: skip
         if publisher.name == "openEuler" and fixed:
             yield from _binaries(specific, stream, fixed)
-    if not any(fields.text(one, "type") != "GIT" for one in fields.children(entry, "ranges")):
-        listed = tuple(fields.word(one, "a version") for one in fields.texts(entry, "versions"))
-        if listed:
-            yield Affected(stream, name, scheme, by, versions=listed, status=unfixed)
+    if found is None and (listed := tuple(fields.word(one, "a version") for one in fields.texts(entry, "versions"))):
+        yield Affected(stream, name, scheme, by, versions=listed, status=unfixed)
 
 
 def _binaries(specific: dict[str, Any], stream: str, fixed: str) -> Iterator[Affected]:
@@ -208,26 +211,29 @@ def _products(record: dict[str, Any], entry: dict[str, Any], package: dict[str, 
     named.pop("", None)
     name = fields.required(package, "name")
     for product in named or (f"bitnami:{name}",):
-        for introduced, fixed, last in _ranges(entry, Scheme.GENERIC):
+        for introduced, fixed, last in _ranges(entry, Scheme.GENERIC) or ():
             yield Affected(
                 "cpe", product, Scheme.GENERIC, "product", introduced, fixed, last,
                 status=Status.FIXED if fixed else Status.AFFECTED,
             )  # fmt: skip
 
 
-def _ranges(entry: dict[str, Any], scheme: Scheme) -> Iterator[Range]:
+def _ranges(entry: dict[str, Any], scheme: Scheme) -> list[Range] | None:
+    """All intervals of a package; None when it has no ranges but those of git commits."""
+    found: list[Range] | None = None
     for one in fields.children(entry, "ranges"):
         if fields.text(one, "type") != "GIT":
-            yield from _intervals(fields.children(one, "events"), scheme)
+            found = (found or []) + _intervals(fields.children(one, "events"), scheme)
+    return found
 
 
 def _intervals(events: list[dict[str, Any]], scheme: Scheme) -> list[Range]:
     """Intervals of an event list, which is in no order (schema, `affected[].ranges[].events`, evaluation)."""
     points: list[tuple[str, str]] = []
     for event in events:
-        for kind in ("introduced", "fixed", "last_affected", "limit"):
-            if kind in event:
-                version = fields.word(fields.text(event, kind), f"a version in {kind!r}")
+        for kind in event:
+            if kind in _EVENTS:
+                version = fields.required(event, kind)
                 points.append((kind, version.removeprefix("0:") if scheme is Scheme.RPM else version))
     if len(points) > 2:  # noqa: PLR2004 - one interval: nothing to order
         points = _ordered(points, scheme)
@@ -236,7 +242,7 @@ def _intervals(events: list[dict[str, Any]], scheme: Scheme) -> list[Range]:
     for kind, version in points:
         if kind == "introduced":
             opened = version if opened is None else opened
-        elif opened is not None and version not in {"", "*"}:
+        elif opened is not None and version != "*":
             if version != "0":
                 start = "" if opened == "0" else opened
                 found.append((start, "", version) if kind == "last_affected" else (start, version, ""))

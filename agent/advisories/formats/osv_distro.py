@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 from agent.model import streams
@@ -60,6 +61,7 @@ _BY_PREFIX = {
 """Whose a record is that names no package, such as a withdrawn one (ossf.github.io/osv-schema, id prefixes)."""
 
 
+@lru_cache(maxsize=1024)
 def of_name(ecosystem: str) -> Ecosystem:
     """The publisher of an `ecosystem`, with its version after a colon or without."""
     name = ecosystem.partition(":")[0].strip()
@@ -72,20 +74,10 @@ def of_id(identifier: str) -> Ecosystem:
     return of_name(_BY_PREFIX.get(prefix, prefix))
 
 
-_SIDE = re.compile(r"FIPS|Realtime|BlueField", re.IGNORECASE)
-
-
+@lru_cache(maxsize=1024)
 def stream(ecosystem: str, publisher: Ecosystem) -> str:
-    """The stream of an ecosystem; empty for a layered product.
-
-    Ubuntu's FIPS, real-time and BlueField builds have versions of their own, which must not be taken for the fix of
-    the ordinary package: `ubuntu-fips:18.04`.
-    """
-    if publisher.authority is Authority.THIRD_PARTY:
-        return publisher.name.lower()
-    side = _SIDE.search(ecosystem) if publisher.name == "Ubuntu" else None
-    found = streams.of_osv(ecosystem)
-    return f"ubuntu-{side[0].lower()}:{found.partition(':')[2]}" if side else found
+    """The stream of an ecosystem; empty for a layered product."""
+    return publisher.name.lower() if publisher.authority is Authority.THIRD_PARTY else streams.of_osv(ecosystem)
 
 
 _STREAM = re.compile(r"(?<![\w.:/-])([A-Za-z0-9][\w.+-]*):(\w[\w.+-]*)")
@@ -93,26 +85,25 @@ _UNSAID = {
     "go-toolset": ("go-toolset:rhel8",), "rust-toolset": ("rust-toolset:rhel8",), "llvm-toolset":
     ("llvm-toolset:rhel8",), "container-tools": ("container-tools:rhel8",), "pki-core": ("pki-core:10.6",), "virt":
     ("virt:rhel",), "satellite-5-client": ("satellite-5-client:1.0",), "ipa": ("idm:DL1", "idm:client"),
+    "criu": ("container-tools:rhel8",),
 }  # fmt: skip
 """Modules of release 8 whose stream is no version (Red Hat, RHEL 8 Application Streams life cycle), by the word that
 stands for them in a summary without stream."""
 
 
-def modules(summary: str, packages: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """Module streams of an advisory that fixes modular packages (rule 4).
+def modules(summary: str) -> tuple[str, ...]:
+    """Module streams that a summary names (rule 4): `Important: nodejs:18 security update`, `virt:rhel and ...`."""
+    return tuple(dict.fromkeys(f"{name}:{version}" for name, version in _STREAM.findall(summary)))
+
+
+def unsaid_modules(summary: str, packages: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Streams that are possible where a summary names a module alone: `Moderate: ruby security update`.
 
     Args:
-        summary: `Important: nodejs:18 security update`; `virt:rhel and virt-devel:rhel ...` names two.
-        packages: names and fixed versions of its modular packages.
-
-    Returns:
-        Streams; where a summary names a module alone (`Moderate: ruby security update`), those that the version of
-        its main package makes possible: 2.5.9 is `ruby:2` or `ruby:2.5`, of which only one exists. Empty when
-        nothing tells.
+        summary: the advisory's.
+        packages: names and fixed versions of its modular packages; a main package of version 2.5.9 makes `ruby:2.5`
+            or `ruby:2`, of which only one exists.
     """
-    named = dict.fromkeys(f"{name}:{version}" for name, version in _STREAM.findall(summary))
-    if named:
-        return tuple(named)
     words = re.sub(r"^.*?: ", "", summary).split()
     module = words[0] if words else ""
     if module in _UNSAID:
@@ -121,7 +112,7 @@ def modules(summary: str, packages: Iterable[tuple[str, str]]) -> tuple[str, ...
     number = re.match(r"(\d+)(\.\d+)?", main.partition(":")[2] or main)
     if not (module and number):
         return ()
-    return tuple(dict.fromkeys((f"{module}:{number[1]}", f"{module}:{number[0]}")))
+    return tuple(dict.fromkeys((f"{module}:{number[0]}", f"{module}:{number[1]}")))
 
 
 def purl_module(purl: str) -> str:
