@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from agent.flows.held import held
@@ -70,6 +70,8 @@ class Plan:
     deadline: float = DEADLINE
     whole: bool = False
     """Whether it looks at every target on every layer; `begin` sets it."""
+    brought: Mapping[str, str] = field(default_factory=dict)
+    """Of an answer that a person carried here: who, when, its hash, and `note`, the report's sentence."""
 
     def to_dict(self) -> dict[str, Any]:
         """For the run's row."""
