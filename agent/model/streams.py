@@ -121,7 +121,7 @@ def of_cpe(cpe: str) -> str:  # noqa: PLR0911 - one vendor, one way to say it
     if product in {"openeuler", "kylin_linux_advanced_server"}:
         return join(product, "-".join(part for part in parts[3:5] if part not in {"*", "-"}))
     if vendor == "redhat":
-        kind = re.fullmatch(r"rhel_(eus|aus|tus|e4s|els|eus_long_life|extras)", product)
+        kind = re.fullmatch(r"(?:rhel|enterprise_linux)_(eus|aus|tus|e4s|els|eus_long_life|extras)", product)
         if product == "enterprise_linux":
             return join("rhel", version)
         if kind and kind[1] == "els":
@@ -132,6 +132,11 @@ def of_cpe(cpe: str) -> str:  # noqa: PLR0911 - one vendor, one way to say it
     names = {"almalinux", "rocky", "rocky_linux", "debian_linux", "ubuntu_linux", "anolis_os", "centos"}
     if vendor == "oracle" and product == "linux":
         return join("oracle", version)
+    if vendor == "suse" and product.startswith("sle"):
+        pack = parts[4].removeprefix("sp") if len(parts) > 4 and parts[4].startswith("sp") else ""  # noqa: PLR2004
+        return join("suse", f"{version}.{pack}" if pack else version)
+    if vendor == "opensuse":
+        return join(f"opensuse-{product}", version)
     return (
         join(product.replace("_linux", "") if "ubuntu" not in product else product, version) if product in names else ""
     )

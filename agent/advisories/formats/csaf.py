@@ -29,7 +29,8 @@ _AFFECTED = ("known_affected", "first_affected", "last_affected")
 _SYMBOLS = re.compile(r"-(debuginfo|debugsource)(-|$)")
 _SHORT = 200
 """Characters of a description that stands in for a title."""
-_COMMA = re.compile(rb'"(?:[^"\\]|\\.)*"|,(?=\s*[\]}])')
+_COMMA = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|,(?=\s*[\]}])', re.DOTALL)
+"""A text, closed or not, or a comma before the end of a list or object."""
 _WHO = {"redhat": "redhat", "red hat": "redhat", "openeuler": "openeuler", "suse": "suse"}
 _NAMES = {"redhat": "Red Hat", "openeuler": "openEuler", "suse": "SUSE"}
 _LICENCES = {"redhat": "CC-BY-4.0", "suse": "CC-BY-4.0"}
@@ -84,8 +85,10 @@ def _json(source: Source) -> object:
         raise source.error(f"one JSON document of more than {MAX_DOCUMENT >> 20} MiB")
     try:
         found: object = json.loads(raw)
-    except (ValueError, RecursionError):
+    except json.JSONDecodeError:
         found = source.parse(_COMMA.sub(lambda hit: b"" if hit[0] == b"," else hit[0], raw))
+    except (ValueError, RecursionError):
+        found = source.parse(raw)
     return found
 
 

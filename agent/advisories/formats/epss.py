@@ -40,7 +40,7 @@ class Epss:
                 text = raw.decode("ascii")
                 if not began and text.startswith("#"):
                     hit = _SCORED.search(text)
-                    date, whole = fields.utc(_zoned(hit[1])) if hit else "", True
+                    date, whole = fields.utc(hit[1]) if hit else "", True
                     continue
                 if not began:
                     yield _header(source, date, whole=whole or raw.lower() == _COLUMNS)
@@ -65,11 +65,6 @@ def _likelihood(text: str, separator: str) -> Likelihood:
     if not (0 <= probability <= 1 and 0 <= percentile <= 1):
         raise ValueError("a probability lies between 0 and 1")
     return Likelihood(cells[0], probability, percentile)
-
-
-def _zoned(moment: str) -> str:
-    """`+0000` as ISO 8601's extended form has it."""
-    return re.sub(r"([+-]\d\d)(\d\d)$", r"\1:\2", moment)
 
 
 def _header(source: Source, date: str, *, whole: bool) -> Header:
