@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     ALL: tuple[Format, ...]
 
 MODULES = (
-    "osv", "csaf", "cve5", "redhatcve", "nvd", "kev", "epss", "endoflife", "debian", "oval", "updateinfo", "cvrf", "msrc",
-    "nginx", "cnnvd", "changelogs", "plain",
+    "osv", "csaf", "cve5", "redhatcve", "nvd", "kev", "epss", "endoflife", "debian", "oval", "updateinfo", "cvrf",
+    "msrc", "nginx", "cnnvd", "changelogs", "plain",
 )  # fmt: skip
 """The particular before the general: `plain`, which takes any table with the right columns, is asked last."""
 

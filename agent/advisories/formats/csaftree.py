@@ -98,7 +98,7 @@ class Tree:
             product = self._products.get(platform, {})
             cpe = fields.text(fields.child(product, "product_identification_helper"), "cpe")
             found = streams.of_cpe(cpe) if cpe else ""
-            if not found and ":redhat:" not in cpe:  # a layered product of Red Hat is named after the system below
+            if not found and not re.match(r"cpe:(/|2\.3:)a:|cpe:.*:redhat:", cpe):  # named after the system below it
                 found = streams.of_name(fields.text(product, "name"))
             self._streams[platform] = found
         return self._streams[platform]
