@@ -15,6 +15,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import IO, Any, cast
 
 from agent.advisories import fields, jsonstream
@@ -178,18 +179,13 @@ def _matched(
     exact: dict[str, dict[str, None]],
     spared: dict[str, dict[str, None]],
 ) -> None:
-    criteria = fields.text(match, "criteria")
-    if not criteria.startswith("cpe:2.3:a:"):
+    package, version, update = _named(fields.text(match, "criteria"))
+    if not package:
         return
-    package = fields.line(streams.product(criteria))
-    parts = _PARTS.split(criteria)
-    if not package or len(parts) < _FIELDS:
-        raise ValueError(f"no CPE: {fields.line(criteria[:_SHORT])!r}")
-    update = _plain(parts[6])
     first, after = fields.text(match, "versionStartIncluding"), fields.text(match, "versionStartExcluding")
     below, last = fields.text(match, "versionEndExcluding"), fields.text(match, "versionEndIncluding")
-    if not (first or after or below or last) and parts[5] not in _NONE:
-        exact.setdefault(package, {})[_version(_plain(parts[5]), update)] = None
+    if version and not (first or after or below or last):
+        exact.setdefault(package, {})[_version(version, update)] = None
         return
     row = _row(
         package,
@@ -202,11 +198,24 @@ def _matched(
         spared.setdefault(package, {})[fields.line(after)] = None
 
 
+@lru_cache(maxsize=65536)
+def _named(criteria: str) -> tuple[str, str, str]:
+    """Product, version and update of an application's CPE; three empty texts for another's. Raises ValueError."""
+    if not criteria.startswith("cpe:2.3:a:"):
+        return "", "", ""
+    package = fields.line(streams.product(criteria))
+    parts = _PARTS.split(criteria)
+    if not package or len(parts) < _FIELDS:
+        raise ValueError(f"no CPE: {fields.line(criteria[:_SHORT])!r}")
+    return package, _plain(parts[5]), _plain(parts[6])
+
+
 def _plain(part: str) -> str:
     """A part of a CPE without its escapes."""
     return "" if part in _NONE else part.replace("\\", "").lower()
 
 
+@lru_cache(maxsize=65536)
 def _version(version: str, update: str) -> str:
     """A version with CPE's update, as its maker writes it."""
     if not update:
