@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from agent.declared import load_people
 from agent.flows import compare
 from agent.flows.judge import SHANGHAI
+from agent.judge import feedcover
 from agent.model.asset import Database, Host, Layer
 from agent.model.errors import AgentError
 from agent.model.observation import Reason, Unreached
 from agent.model.period import PeriodStatus
-from agent.model.report import Parties, ScanReport, TargetRow, ToolRow
+from agent.model.report import FeedRow, Parties, ScanReport, TargetRow, ToolRow
 from agent.model.text import one_line
 from agent.observe import network
 from agent.report import Rendered, render_scan
@@ -21,6 +22,7 @@ from agent.store import runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from agent.app import App
@@ -71,7 +73,7 @@ def scan_report(app: App, run_id: str) -> ScanReport:
         previous_run=earlier[0].id if earlier else "",
         trend=compare.trend(earlier),
         tools=_tools(app, run),
-        feeds=_feeds(),
+        feeds=_feeds(run, run.finished_at or run.started_at),
         ledger_head=head.hash,
         ledger_seq=head.seq,
         key_fingerprint=app.ledger.keys.public.fingerprint,
@@ -153,7 +155,7 @@ def _unreached(item: dict[str, str]) -> Unreached:
 
 
 def _named(app: App, kind: str, seq: int) -> str:
-    words = {"host": "主机采集", "database": "数据库采集", "network": "网络扫描"}
+    words = {"host": "主机采集", "database": "数据库采集", "network": "网络扫描", "brought": "带回登记"}
     subject = app.ledger.subject(seq)
     return f"{words.get(kind, kind)} {'' if subject.startswith('@') else subject}".strip()
 
@@ -171,10 +173,22 @@ def _tools(app: App, run: Run) -> tuple[ToolRow, ...]:
     return tuple(rows)
 
 
-def _feeds() -> tuple[ToolRow, ...]:
-    return (
-        ToolRow("主机自身软件源", "—", "apt、dnf/yum 元数据；各主机元数据的时间见逐台详情，过期者另列为发现"),
-        ToolRow("离线漏洞库", "未导入", "本版本不含离线漏洞库；不在软件源内的软件按版本列出，未作漏洞匹配"),
+def _feeds(run: Run, judged: datetime) -> tuple[FeedRow, ...]:
+    """The feeds that the run was judged with, as its summary keeps them."""
+    return tuple(
+        FeedRow(
+            ecosystem=one_line(one["ecosystem"]),
+            feed=one["feed"],
+            source=one_line(one["source"], 60),
+            records=one["records"],
+            newest=one["newest"][:10],
+            age_days=feedcover.age_days(one["newest"], judged),
+            licence=one_line(one["licence"], 60),
+            sha256=one["sha256"][:12],
+            signature="未签名" if one["signature"] == "unsigned" else one["signature"][:16],
+            imported=f"{one['imported_at'][:10]} {one_line(one['imported_by'], 40)}",
+        )
+        for one in run.summary.get("feeds", ())
     )
 
 

@@ -51,11 +51,31 @@ class TargetRow:
 
 @dataclass(frozen=True, slots=True)
 class ToolRow:
-    """A tool or feed that was used: name, version, and for a feed its date and age."""
+    """A tool that was used."""
 
     name: str
     version: str
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedRow:
+    """A feed of advisories as it was when the round was judged; days are ISO, in Asia/Shanghai."""
+
+    ecosystem: str
+    feed: str
+    source: str
+    """File or bundle that it came in."""
+    records: int
+    newest: str
+    age_days: int | None
+    """Days from the newest record to the judgement; None when it bears no date."""
+    licence: str
+    sha256: str
+    """The first 12 digits."""
+    signature: str
+    imported: str
+    """Day and who."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +135,8 @@ class ScanReport:
     previous_run: str
     trend: tuple[TrendPoint, ...]
     tools: tuple[ToolRow, ...]
-    feeds: tuple[ToolRow, ...]
+    feeds: tuple[FeedRow, ...]
+    """Empty: no feed was imported; what hosts' own mirrors say is all that was known."""
     ledger_head: str
     ledger_seq: int
     key_fingerprint: str

@@ -26,6 +26,7 @@ from agent.report.view import (
     View,
 )
 from agent.report.words import IMPORTANCE, KINDS, MANY, STATES, about_accounts, category, names, percent, spans
+from agent.report.work import WORK, order
 
 _OUTCOMES = {
     Outcome.PASS: "通过",
@@ -259,6 +260,7 @@ def derive(report: ScanReport, *, single: str = "") -> View:
     outcomes = Counter(item.outcome for item in report.verdicts)
     changed = Counter(item.change for item in report.changes)
     weak = _open(report.findings)
+    work = order(report.findings)
     grade, css = _grade(weak, seen=any(row.seen for row in report.targets), whole=not missing)
     accounts = tuple(
         view for target in targets for layer in target.layers for view in layer.findings if about_accounts(view.finding)
@@ -293,6 +295,8 @@ def derive(report: ScanReport, *, single: str = "") -> View:
         changes=tuple(Count(change.value, change.name.lower(), changed[change], "") for change in Change),
         change_groups=_change_groups(report),
         remedies=_remedies(report),
+        work=work[:WORK],
+        work_more=max(0, len(work) - WORK),
         cve_lists=_cve_lists(targets),
         single=single,
     )

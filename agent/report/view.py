@@ -136,6 +136,30 @@ class Remedy:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkView:
+    """One upgrade over all targets that need it, in the order of work."""
+
+    urgency: str
+    severity: Severity
+    package: str
+    fixed: str
+    """Version, KB, or what stands in place of a fix."""
+    cves: tuple[str, ...]
+    """The most dangerous first, at most `MANY`."""
+    more: int
+    cnnvd: tuple[str, ...]
+    kev: int
+    """How many of its CVEs are known to be exploited."""
+    score: str
+    epss: str
+    exposed: bool
+    restart: str
+    confidence: str
+    targets: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class CveList:
     """All CVE ids of findings that have too many for their row."""
 
@@ -179,6 +203,9 @@ class View:
     changes: tuple[Count, ...]
     change_groups: tuple[ChangeGroup, ...]
     remedies: tuple[Remedy, ...]
+    work: tuple[WorkView, ...]
+    """Vulnerabilities in the order in which to deal with them, the first `WORK`."""
+    work_more: int
     cve_lists: tuple[CveList, ...]
     single: str
     """Name of the target when the report is of one alone; else empty."""

@@ -30,7 +30,7 @@ def encode(value: object) -> bytes:
 
 
 @cache
-def _reader(kind: Any) -> Callable[[Any], Any]:  # noqa: ANN401 - any annotation of a model's field
+def _reader(kind: Any) -> Callable[[Any], Any]:  # noqa: ANN401, PLR0911 - any annotation of a field, one way each
     if is_dataclass(kind):
         hints = get_type_hints(kind)
         readers = [_reader(hints[field.name]) for field in fields(kind)]
@@ -43,6 +43,9 @@ def _reader(kind: Any) -> Callable[[Any], Any]:  # noqa: ANN401 - any annotation
             return lambda data: tuple([each(item) for item in data])
         own = [_reader(part) for part in parts]
         return lambda data: tuple([read(item) for read, item in zip(own, data, strict=True)])
+    if isinstance(kind, types.UnionType) and len(get_args(kind)) == 2 and types.NoneType in get_args(kind):  # noqa: PLR2004 - X | None
+        some = _reader(next(part for part in get_args(kind) if part is not types.NoneType))
+        return lambda data: None if data is None else some(data)
     if kind is datetime:
         return datetime.fromisoformat
     if isinstance(kind, type) and issubclass(kind, Enum):

@@ -7,9 +7,9 @@ from hashlib import sha256
 
 from agent.model.asset import Layer
 from agent.model.control import Outcome, Verdict
-from agent.model.finding import Change, Finding, FindingKind, FindingState, RiskException
+from agent.model.finding import Change, Finding, FindingKind, FindingState, Remediation, RiskException, Urgency
 from agent.model.observation import Reason, Unreached
-from agent.model.report import ChangeRow, Parties, RevisionRow, ScanReport, TargetRow, ToolRow, TrendPoint
+from agent.model.report import ChangeRow, FeedRow, Parties, RevisionRow, ScanReport, TargetRow, ToolRow, TrendPoint
 from agent.model.severity import Severity
 
 HOST, MIDDLEWARE, DATABASE, NETWORK = Layer.HOST, Layer.MIDDLEWARE, Layer.DATABASE, Layer.NETWORK
@@ -174,6 +174,24 @@ def _update(target: str, package: str, severity: str, have: str, want: str, cves
         cves,
         (seq,),
         "来源：主机自身软件源的更新日志",
+        Remediation(
+            package,
+            have,
+            want,
+            "fixed",
+            "vendor",
+            advisories=("DSA-1",),
+            feeds=("mirror", "osv/debian"),
+            packages=(f"{package} {have}",),
+            cnnvd=("CNNVD-202701-001",),
+            kev=cves[:1] if severity == "critical" else (),
+            epss=0.42,
+            score=9.8 if severity == "critical" else 7.5,
+            exposed=package == "openssl",
+            restart="service",
+            urgency=Urgency.NOW if severity == "critical" else Urgency.PLANNED,
+            risk=11.0 if severity == "critical" else 0.4,
+        ),
     )
 
 
@@ -315,7 +333,32 @@ def report() -> ScanReport:
         previous_run="20260925-guoqing-11c0",
         trend=(TrendPoint("2026 年国庆节", 21, 88, 61, 40), TrendPoint("2027 年春节", 12, 70, 66, 31)),
         tools=(ToolRow("nmap", "7.93", "connect 扫描"), ToolRow("OpenSSH", "9.2p1", "采集通道")),
-        feeds=(ToolRow("Debian 安全更新", "bookworm-security", "2027-02-27，2 天前"),),
+        feeds=(
+            FeedRow(
+                "Debian",
+                "osv/debian",
+                "debian.zip",
+                41234,
+                "2027-02-27",
+                2,
+                "MIT",
+                "0123456789ab",
+                "未签名",
+                "2027-02-28 ops",
+            ),
+            FeedRow(
+                "麒麟公告",
+                "plain/kysa",
+                "kysa.csv",
+                12,
+                "2026-12-01",
+                90,
+                "",
+                "ba9876543210",
+                "SHA256:abc",
+                "2027-02-28 ops",
+            ),
+        ),
         ledger_head=sha256(b"head").hexdigest(),
         ledger_seq=57,
         key_fingerprint=sha256(b"keys").hexdigest(),

@@ -87,7 +87,8 @@ def test_printed_tables_agree(page):
     for index, word in enumerate(("超危", "高危", "中危", "低危", "提示"), 1):
         total = int(distribution[1][index])
         assert sum(column(ranking, word)) == sum(column(categories, word)) == total
-    (remedies,) = tables(page, "整改建议")
+    remedies, work = tables(page, "整改建议")
+    assert [row[0] for row in work[1:]] == [str(number) for number in range(1, len(work))]
     assert sum(column(remedies, "项数")) == weak
     facts = {row[0]: row[1] for row in tables(page, "任务信息")[0]}
     assert facts["发现总数"].startswith(f"{len(report.findings)} 项，其中待整改 {weak} 项，")
