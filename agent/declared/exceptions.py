@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,12 +16,10 @@ from agent.declared.problems import Problem, raise_problems
 from agent.declared.yamlfile import Document, load, loads, parse
 from agent.model.errors import DeclaredError
 from agent.model.finding import RiskException
+from agent.model.vex import CVE
 
 EXCEPTIONS = Path("exceptions.yaml")
 _HEAD = "# Accepted risks. An expired one covers nothing; `expires` is its last day (Asia/Shanghai).\n"
-
-
-CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,19}")
 
 
 def _target(value: str) -> str:
