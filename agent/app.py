@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from agent.model.errors import AgentError
 
 if TYPE_CHECKING:
+    from agent.advisories.store import FeedStore
     from agent.declared import Contract
     from agent.ledger import EvidenceLedger
     from agent.model.asset import Inventory
@@ -133,6 +134,13 @@ class App:
         return open_ledger(self.state, keys_folder(self.root), self.store, clock=self.clock)
 
     @cached_property
+    def feeds(self) -> FeedStore:
+        """The imported advisories of this workspace; empty when none were. Raises StoreError."""
+        from agent.advisories.store import open_feeds
+
+        return open_feeds(self.state, readonly=True)
+
+    @cached_property
     def sessions(self) -> SshSessions:
         """Ways to the targets. Raises DeclaredError when the credential file is unsafe."""
         from agent.session import FileCredentials, SshSessions
@@ -155,6 +163,6 @@ class App:
 
     def close(self) -> None:
         """Close what was opened; safe to call at any time."""
-        for part in ("sessions", "store"):
+        for part in ("sessions", "store", "feeds"):
             if part in self.__dict__:
                 self.__dict__.pop(part).close()
