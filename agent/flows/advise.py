@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from agent.advisories.lifecycle import shipped
 from agent.flows.match import Matcher
-from agent.judge import packages, software
+from agent.judge import lifecycle, packages, software
 
 if TYPE_CHECKING:
     from agent.app import App
     from agent.flows.seen import Seen
-    from agent.model.advisory import CveFacts, FeedStatus, Match
+    from agent.model.advisory import CveFacts, FeedStatus, Lifecycle, Match
     from agent.model.facts import Software
 
 Products = list[tuple["Software", tuple["Match", ...]]]
@@ -29,6 +30,8 @@ class Advice:
     """By host or database: what no package manager knows."""
     streams: dict[str, str] = field(default_factory=dict)
     cves: dict[str, CveFacts] = field(default_factory=dict)
+    lifecycle: dict[str, tuple[Lifecycle, ...]] = field(default_factory=dict)
+    """Until when products are mended, by product: what was imported, then the table that is shipped."""
     feeds: tuple[FeedStatus, ...] = ()
     digest: str = ""
     """Names the state of the store that was judged with."""
@@ -56,7 +59,15 @@ def advise(app: App, seen: Seen) -> Advice:
     matches = [one for every in advice.packages.values() for one in every]
     matches += [one for every in advice.products.values() for _, of_one in every for one in of_one]
     advice.cves = matcher.facts(matches, mirror)
+    advice.lifecycle = _lifecycle(app)
     return advice
+
+
+def _lifecycle(app: App) -> dict[str, tuple[Lifecycle, ...]]:
+    known = app.feeds.lifecycle(lifecycle.products())
+    for row in shipped():
+        known[row.product] = (*known.get(row.product, ()), row)
+    return known
 
 
 def _product(matcher: Matcher, one: Software) -> tuple[Match, ...]:

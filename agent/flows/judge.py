@@ -15,7 +15,7 @@ from agent.flows.advise import Advice, advise
 from agent.flows.seen import Seen, enrich, look
 from agent.flows.summary import LAYERS_OF, Summary, TargetSummary
 from agent.judge import controls as control_judge
-from agent.judge import coverage, exposure, feedcover, outside, software, updates
+from agent.judge import coverage, ended, exposure, feedcover, lifecycle, outside, software, updates
 from agent.judge import exceptions as accepted_risks
 from agent.model.asset import Database, Host, Layer
 from agent.model.control import Outcome
@@ -47,7 +47,7 @@ def judge(app: App, run_id: str) -> Summary:
     for host in app.inventory.hosts:
         _judge_host(host, seen, advice, app.controls, now, findings, verdicts)
     for database in app.inventory.databases:
-        _judge_database(database, seen, advice, app.controls, findings, verdicts)
+        _judge_database(database, seen, advice, app.controls, now, findings, verdicts)
     findings += _coverage(seen)
     findings = sorted_findings(app, accept(distinct(findings), app.exceptions, now))
     summary = _summary(app, run_id, seen, advice, findings, verdicts)
@@ -97,7 +97,7 @@ def _judge_host(
             findings += updates.judge(facts, evidence, now, advice.packages[host.name], advice.cves)
             findings += _covered(facts, advice, evidence, now)
         if Layer.MIDDLEWARE in layers:
-            findings += _products(host.name, Layer.MIDDLEWARE, advice, evidence)
+            findings += _products(host.name, Layer.MIDDLEWARE, advice, evidence, now)
     if (facts or outside) and Layer.NETWORK in seen.layers:
         findings += exposure.judge(host, facts, outside, seen.numbers(host.name, "host", "network"), now)
 
@@ -107,6 +107,7 @@ def _judge_database(
     seen: Seen,
     advice: Advice,
     controls: Sequence[Control],
+    now: datetime,
     findings: list[Finding],
     verdicts: list[Verdict],
 ) -> None:
@@ -114,22 +115,31 @@ def _judge_database(
     if facts:
         evidence = seen.numbers(database.name, "database")
         _judge_subjects([facts.subject], controls, evidence, findings, verdicts)
-        findings += _products(database.name, Layer.DATABASE, advice, evidence)
+        findings += _products(database.name, Layer.DATABASE, advice, evidence, now)
 
 
 def _covered(facts: HostFacts, advice: Advice, evidence: tuple[int, ...], now: datetime) -> list[Finding]:
-    """Whether any feed speaks of the host's system."""
+    """Whether any feed speaks of the host's system, and its maker still mends it."""
     system = facts.os_name or f"{facts.os_id} {facts.os_version}".strip() or "未能识别的系统"
     mirror = "updates" not in facts.unseen and facts.lists_age_days is not None
-    return feedcover.judge(
-        facts.target, Layer.HOST, system, advice.there[facts.target], advice.streams, now, evidence, mirror=mirror
-    )
+    releases = [one.version for one in facts.packages]
+    today = now.astimezone(SHANGHAI).date()
+    support = lifecycle.system(facts.os_id, facts.os_version, facts.os_name, advice.lifecycle, today, releases)
+    return [
+        *feedcover.judge(
+            facts.target, Layer.HOST, system, advice.there[facts.target], advice.streams, now, evidence, mirror=mirror
+        ),
+        *ended.judge(facts.target, Layer.HOST, system, "", support, evidence),
+    ]
 
 
-def _products(name: str, layer: Layer, advice: Advice, evidence: tuple[int, ...]) -> list[Finding]:
-    """What is open in software that no package manager knows, and what could not be matched."""
+def _products(name: str, layer: Layer, advice: Advice, evidence: tuple[int, ...], now: datetime) -> list[Finding]:
+    """What is open in software that no package manager knows, what is mended no longer, what could not be matched."""
     findings = []
+    today = now.astimezone(SHANGHAI).date()
     for one, matches in advice.products[name]:
+        support = lifecycle.software(one.kind, one.version, advice.lifecycle, today)
+        findings += ended.judge(name, layer, f"{one.kind} {one.version}", one.location, support, evidence)
         findings += outside.findings(name, layer, one, matches, advice.cves, evidence)
         if why := software.unjudged(one):
             findings.append(outside.unjudged(name, layer, one, why, evidence))

@@ -34,6 +34,7 @@ _SURE = {
     Authority.NVD: Confidence.CPE_EXACT,
 }
 _WEIGHT = {authority: rank for rank, authority in enumerate(Authority)}
+_NO_EPOCHS = ("openeuler:", "kylin:", "uos:", "euleros:")
 _SAID = (
     Status.WILL_NOT_FIX,
     Status.DEFERRED,
@@ -195,14 +196,17 @@ class _Package:
         return self.package.manager != "rpm" or modules.agree(self.package, row, labels=self.listing.modules)
 
     def _said(self, candidate: Candidate, installed: str) -> _Said:
-        return _Said(candidate, self._brought(installed), self._brought(candidate.row.fixed))
+        told = candidate.row.fixed or candidate.row.last
+        # openEuler names files, which bear no epoch: to compare with the installed one would close every CVE
+        bare = candidate.row.stream.startswith(_NO_EPOCHS) and bool(told) and ":" not in told
+        return _Said(candidate, self._brought(installed, bare=bare), self._brought(candidate.row.fixed))
 
-    def _brought(self, version: str) -> str:
+    def _brought(self, version: str, *, bare: bool = False) -> str:
         """A version as it is compared: without build context, unknown epochs, and the marks of a rebuild."""
         if self.package.manager != "rpm" or not version:
             return version
         version = modules.plain(version)
-        if not self.listing.epochs:
+        if bare or not self.listing.epochs:
             version = version.rpartition(":")[2]
         if self.foreign:
             version = _MINOR.sub(r"\1", _REBUILT.sub("", _CENTOS.sub("", version)))

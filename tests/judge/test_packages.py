@@ -231,6 +231,13 @@ def test_a_bare_list_without_epochs_is_compared_without_them():
     assert told(alma(rpm("openssl-libs", "1.1.1k-7.el8_6"), **bare), what) != []
 
 
+@pytest.mark.parametrize(("installed", "open_"), [("2:9.0-15.oe2203sp3", True), ("2:9.0-33.oe2203sp3", False)])
+def test_openeulers_rows_bear_no_epoch(installed, open_):
+    what = known(advisory("openEuler-SA-1", rrow("vim-common", "9.0-33", stream="openeuler:22.03-lts-sp3")))
+    listing = Listing("openEuler", "22.03-LTS-SP3", packages=(rpm("vim-common", installed),))
+    assert bool(packages.match(listing, what)) is open_
+
+
 def test_a_row_of_another_architecture_says_nothing():
     what = known(advisory("A-1", rrow("curl", "9-1", arches=("aarch64",))))
     assert told(alma(rpm("curl", "8-1")), what) == []
