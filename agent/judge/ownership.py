@@ -51,7 +51,7 @@ def products(host: HostFacts) -> tuple[Software, ...]:
     found = [
         _named(_of(one, one.version or read.get((one.kind, one.pid), ""), listening=one.pid in exposed))
         for one in host.instances
-        if not belongs(one.package)
+        if not belongs(one.package) and (one.exe or one.kind == "tomcat")  # whose program is not seen may be anybody's
     ]
     ran = {(one.kind, one.pid) for one in host.instances}
     found += [

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from agent.model.control import Control
-from agent.observe import middleware
+from agent.observe import middleware, software
 from agent.observe.frames import Section, compose
 from agent.observe.host import shell, shell_packages
 
@@ -34,6 +34,7 @@ def script(controls: Sequence[Control], nonce: str) -> str:
     sections = shell.sections(named["sysctl"], named["file"])
     sections += [Section(PREFIX + one.id, one.read.text) for one in own if one.read.kind == "sh"]
     sections += middleware.sections(controls)
+    sections += software.sections()
     # the package managers stand last: what is slowest must not cost the rest when the deadline comes
     sections += shell_packages.sections()
     keys = [section.key for section in sections]

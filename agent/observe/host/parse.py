@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from agent.model.errors import UnreachedError
 from agent.model.facts import HostFacts, Package, PendingUpdate, Reading, Subject
 from agent.model.text import one_line
-from agent.observe import middleware
+from agent.observe import middleware, software
 from agent.observe.frames import Answer, split
 from agent.observe.host import auth, debian, policy, rpm, system, units
 from agent.observe.host.compose import PREFIX
@@ -152,7 +152,7 @@ def parse(target: str, stdout: bytes, stderr: bytes, nonce: str, banner: str = "
     stale = reader.value("stale", system.stale) or ()
     listeners = reader.value("ss", system.listeners) or ()
     instances, subjects = middleware.parse(answers, target, packages)
-    reader.unseen.update(middleware.unseen(answers))
+    reader.unseen.update(middleware.unseen(answers) | software.unseen(answers))
     own = Subject(
         kind="linux",
         target=target,
@@ -182,6 +182,7 @@ def parse(target: str, stdout: bytes, stderr: bytes, nonce: str, banner: str = "
         subjects=(own, *subjects),
         unseen=reader.unseen,
         banner=one_line(banner),
+        software=software.parse(answers, packages, listeners, instances),
     )
 
 
