@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -64,7 +66,7 @@ def refused_or_read(form: Format, content: bytes | str, name: str = "disk/sample
     """Whatever the content: a list of records, or the one declared error."""
     with contextlib.suppress(FeedError):
         for record in read(form, content, name):
-            repr(record).encode()  # no lone surrogate came through
+            json.dumps(asdict(record), ensure_ascii=False).encode()  # no lone surrogate came through
 
 
 def places(value: Any, at: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:

@@ -39,7 +39,7 @@ class Changelogs:
         """An `Advisory` for each upload to a release. Raises FeedError with the line."""
         yield Header(
             feed="changelog/debian",
-            scope=source.base,
+            scope=fields.line(source.base),
             ecosystem="Debian changelogs",
             authority=Authority.CHANGELOG,
         )

@@ -59,7 +59,7 @@ class Osv:
                 publisher = _publisher(record, name, current)
                 if publisher != current:
                     current = publisher
-                    yield _header(publisher, name if len(start) == 1 else source.base)
+                    yield _header(publisher, name if len(start) == 1 else fields.line(source.base))
                 yield _advisory(record, name)
             except ValueError as error:
                 raise source.error(str(error), f"line {line}" + (f" {name}" if name else "")) from error
@@ -78,7 +78,7 @@ def _header(publisher: Ecosystem, scope: str) -> Header:
 def _publisher(record: dict[str, Any], name: str, current: Ecosystem | None) -> Ecosystem:
     """By the first package; a record that names none (a withdrawn one) belongs to those around it."""
     for entry in fields.children(record, "affected"):
-        if ecosystem := fields.text(fields.child(entry, "package"), "ecosystem"):
+        if ecosystem := fields.word(fields.text(fields.child(entry, "package"), "ecosystem"), "an ecosystem"):
             return osv_distro.of_name(ecosystem)
     return current or osv_distro.of_id(name)
 
@@ -145,7 +145,7 @@ def _affected(record: dict[str, Any], entries: list[dict[str, Any]], summary: st
     named = osv_distro.modules(summary)
     for entry in entries:
         package = fields.child(entry, "package")
-        ecosystem = fields.text(package, "ecosystem")
+        ecosystem = fields.word(fields.text(package, "ecosystem"), "an ecosystem")
         publisher = osv_distro.of_name(ecosystem)
         if publisher.name == "Bitnami":
             rows += _products(record, entry, package)
@@ -165,7 +165,7 @@ def _rows(
     specific = fields.child(entry, "ecosystem_specific")
     unfixed = Status.END_OF_LIFE if specific.get("urgency") == "end-of-life" else Status.AFFECTED
     if publisher.name == "Red Hat" and (module := osv_distro.purl_module(fields.text(package, "purl"))):
-        named = (module,)
+        named = (fields.word(module, "a module"),)
     found = _ranges(entry, scheme)
     for introduced, fixed, last in found or ():
         modular = scheme is Scheme.RPM and ".module" in fixed
@@ -195,7 +195,7 @@ def _binaries(specific: dict[str, Any], stream: str, fixed: str) -> Iterator[Aff
             known, arches = found.setdefault(name, (version, set()))
             if version == fixed or (known != fixed and versions.compare(Scheme.RPM, version, known) > 0):
                 found[name] = (version, arches)
-            arches.add(arch)
+            arches.add(fields.word(arch, "an architecture"))
     everywhere = {arch for arch in specific if arch not in {"src", "noarch"}}
     for name, (version, arches) in found.items():
         only = () if "noarch" in arches or arches >= everywhere else tuple(sorted(arches))
