@@ -4,11 +4,14 @@ from __future__ import annotations
 
 STEPS = (
     """
-    -- One import of one file: where every row leads to in the end.
+    -- One import of one file: where every row leads to in the end. `whole` counts its documents when all of it was
+    -- taken, with nothing refused, left out or unknown.
     CREATE TABLE origin (
         id INTEGER PRIMARY KEY, source TEXT NOT NULL, signature TEXT NOT NULL, imported_at TEXT NOT NULL,
-        imported_by TEXT NOT NULL, sha256 TEXT NOT NULL DEFAULT '', size INTEGER NOT NULL DEFAULT 0
+        imported_by TEXT NOT NULL, sha256 TEXT NOT NULL DEFAULT '', size INTEGER NOT NULL DEFAULT 0,
+        whole INTEGER NOT NULL DEFAULT 0
     );
+    CREATE INDEX origin_sha256 ON origin (sha256);
     -- What stands behind the lists of `agent feeds status`: derived, written anew at the end of each import.
     CREATE TABLE feed (
         id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, ecosystem TEXT NOT NULL, authority TEXT NOT NULL,
@@ -47,7 +50,8 @@ STEPS = (
     );
     CREATE INDEX affected_package ON affected (stream, package);
     CREATE TABLE speaks (
-        feed INTEGER NOT NULL, stream INTEGER NOT NULL, newest TEXT NOT NULL, PRIMARY KEY (feed, stream)
+        feed INTEGER NOT NULL, stream INTEGER NOT NULL, newest TEXT NOT NULL, advisories INTEGER NOT NULL,
+        PRIMARY KEY (feed, stream)
     ) WITHOUT ROWID;
 
     CREATE TABLE note (

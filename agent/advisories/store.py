@@ -103,6 +103,15 @@ class FeedStore:
                 )
             )
 
+    def sizes(self) -> dict[str, int]:
+        """Every stream with the number of advisories that speak of it, over all feeds."""
+        with guarded(self.file):
+            return dict(
+                self._db.execute(
+                    "SELECT s.name, sum(p.advisories) FROM speaks p JOIN stream s ON s.id = p.stream GROUP BY s.name"
+                )
+            )
+
     def status(self) -> tuple[FeedStatus, ...]:
         """One line a feed, by name."""
         spoken: dict[int, list[str]] = {}

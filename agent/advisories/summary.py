@@ -60,7 +60,8 @@ def renew(connection: sqlite3.Connection, feed: int, now: str) -> None:
         (records, count, min(newest, now), digest.hexdigest(), origin, feed),
     )
     connection.execute(
-        "INSERT INTO speaks SELECT a.feed, f.stream, min(max(max(a.modified, a.published, d.date)), ?)"
+        "INSERT INTO speaks"
+        " SELECT a.feed, f.stream, min(max(max(a.modified, a.published, d.date)), ?), count(DISTINCT a.id)"
         " FROM advisory a JOIN document d ON d.id = a.document"
         " CROSS JOIN affected f ON f.id >= a.first AND f.id < a.first + a.statements"
         " WHERE a.feed = ? GROUP BY a.feed, f.stream",

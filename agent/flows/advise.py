@@ -47,11 +47,11 @@ def advise(app: App, seen: Seen) -> Advice:
         if facts := seen.databases.get(database.name):
             own = software.database_product(facts, seen.hosts.get(database.host))
             found[database.name] = [own] if own else []
-    wanted = {key for listing in listings.values() for key in packages.keys(listing, matcher.streams)}
+    wanted = {key for listing in listings.values() for key in packages.keys(listing, matcher.sizes)}
     wanted |= {key for every in found.values() for one in every for key in software.keys(one)}
     matcher.prepare(wanted)
     for name, listing in listings.items():
-        advice.there[name] = packages.stream_of(listing, matcher.streams)
+        advice.there[name] = packages.stream_of(listing, matcher.sizes)
         advice.packages[name] = matcher.match(listing)
     for name, every in found.items():
         advice.products[name] = [(one, _product(matcher, one)) for one in every]

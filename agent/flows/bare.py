@@ -77,7 +77,7 @@ def judge_list(app: App, system: str, path: Path | None, *, kernel: str = "", pr
 
 
 def _linux(matcher: Matcher, asked: Listing) -> tuple[tuple[Match, ...], tuple[str, ...], list[str]]:
-    streams = packages.stream_of(asked, matcher.streams)
+    streams = packages.stream_of(asked, matcher.sizes)
     if not streams:
         looked = ", ".join(one for choice in packages.choices(asked) for one in choice)
         return (), (), [f"无漏洞库: no imported feed speaks of {looked or asked.os_id}; nothing was judged"]

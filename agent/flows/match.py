@@ -29,9 +29,12 @@ class Matcher:
     feeds: FeedStore
     streams: dict[str, str] = field(init=False)
     """Every stream that a feed speaks of, with its newest record's time."""
+    sizes: dict[str, int] = field(init=False)
+    """The same with the number of advisories."""
 
     def __post_init__(self) -> None:
         self.streams = self.feeds.streams()
+        self.sizes = self.feeds.sizes()
         self._rows: dict[tuple[str, str], tuple[Candidate, ...]] = {}
         self._memo: packages.Memo = {}
         self._lists: dict[bytes, tuple[Match, ...]] = {}
@@ -52,11 +55,11 @@ class Matcher:
         """Matches of one system's packages; rejected CVEs are left out. Equal lists are judged once."""
         name = _digest(asked)
         if name not in self._lists:
-            self.prepare(packages.keys(asked, self.streams))
+            self.prepare(packages.keys(asked, self.sizes))
             if len(self._memo) > KEPT or len(self._lists) > KEPT_LISTS:
                 self._memo.clear()
                 self._lists.clear()
-            found = packages.match(asked, Known(self._rows, self.streams), self._memo)
+            found = packages.match(asked, Known(self._rows, self.sizes), self._memo)
             self._lists[name] = tuple(packages.standing(found, self.facts(found)))
         return self._lists[name]
 
@@ -72,7 +75,7 @@ class Matcher:
 
     def _batch(self, batch: Sequence[Listing]) -> Iterator[tuple[Listing, tuple[Match, ...]]]:
         new = [asked for asked in batch if _digest(asked) not in self._lists]
-        self.prepare({key for asked in new for key in packages.keys(asked, self.streams)})
+        self.prepare({key for asked in new for key in packages.keys(asked, self.sizes)})
         for asked in batch:
             yield asked, self.match(asked)
 

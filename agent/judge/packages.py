@@ -35,6 +35,8 @@ _SURE = {
 }
 _WEIGHT = {authority: rank for rank, authority in enumerate(Authority)}
 _NO_EPOCHS = ("openeuler:", "kylin:", "uos:", "euleros:")
+_ENOUGH = 10
+"""A stream with a tenth of its richest sibling's advisories is a feed of its own, no mere sample."""
 _SAID = (
     Status.WILL_NOT_FIX,
     Status.DEFERRED,
@@ -67,19 +69,32 @@ def choices(listing: Listing) -> tuple[tuple[str, ...], ...]:
     return streams.of_host(listing.os_id, listing.os_version, listing.os_name, releases)
 
 
-def stream_of(listing: Listing, known: Mapping[str, str]) -> tuple[str, ...]:
-    """The first choice of which any feed speaks; empty: there is no feed for this system."""
-    for choice in choices(listing):
-        there = tuple(one for one in choice if one in known)
-        if there:
-            return there
-    return ()
+def stream_of(listing: Listing, sizes: Mapping[str, int]) -> tuple[str, ...]:
+    """Streams that are read together: the choices up to the first that speaks at length of this system.
+
+    A few advisories of the system's own (a customer's table, a sample) must not hide a sibling's thousands.
+
+    Args:
+        listing: of a system.
+        sizes: every stream with the number of its advisories.
+
+    Returns:
+        Empty: no feed speaks of this system.
+    """
+    every = choices(listing)
+    most = max((sizes.get(stream, 0) for choice in every for stream in choice), default=0)
+    there: list[str] = []
+    for choice in every:
+        there += (stream for stream in choice if sizes.get(stream))
+        if most and max(sizes.get(stream, 0) for stream in choice) * _ENOUGH >= most:
+            break
+    return tuple(there)
 
 
-def keys(listing: Listing, known: Mapping[str, str]) -> set[tuple[str, str]]:
+def keys(listing: Listing, sizes: Mapping[str, int]) -> set[tuple[str, str]]:
     """What has to be looked up: (stream, package or source)."""
     names = {one.name for one in listing.packages} | {kernels.source_name(one.source) for one in listing.packages}
-    return {(stream, name) for stream in stream_of(listing, known) for name in names}
+    return {(stream, name) for stream in stream_of(listing, sizes) for name in names}
 
 
 def running(listing: Listing) -> str:
@@ -115,10 +130,10 @@ def match(listing: Listing, known: Known, memo: Memo | None = None) -> tuple[Mat
 
     Args:
         listing: of a system with dpkg or rpm.
-        known: rows for at least `keys(listing, known.streams)`.
+        known: rows for at least `keys(listing, known.sizes)`.
         memo: kept between calls with the same `known`, it spares the judging of equal packages.
     """
-    there = stream_of(listing, known.streams)
+    there = stream_of(listing, known.sizes)
     if not there:
         return ()
     memo = {} if memo is None else memo
@@ -162,8 +177,7 @@ class _Package:
         # Debian numbers its signed kernels apart (6.1.76+1); the binary's version is the source's (6.1.76-1)
         self.source_version = package.version if signed else package.source_version
         self.scheme = _scheme(package)
-        self.foreign = not any(stream.startswith(f"{_own(listing)}:") for stream in there)
-        """The advisories are those of a sibling, whose builds bear other marks in their release."""
+        self.own = _own(listing)
 
     def matches(self) -> list[Match]:
         """Open CVEs grouped by the advisory that brings their earliest fix."""
@@ -199,16 +213,21 @@ class _Package:
         told = candidate.row.fixed or candidate.row.last
         # openEuler names files, which bear no epoch: to compare with the installed one would close every CVE
         bare = candidate.row.stream.startswith(_NO_EPOCHS) and bool(told) and ":" not in told
-        return _Said(candidate, self._brought(installed, bare=bare), self._brought(candidate.row.fixed))
+        foreign = not candidate.row.stream.startswith(f"{self.own}:")
+        return _Said(
+            candidate,
+            self._brought(installed, bare=bare, foreign=foreign),
+            self._brought(candidate.row.fixed, foreign=foreign),
+        )
 
-    def _brought(self, version: str, *, bare: bool = False) -> str:
+    def _brought(self, version: str, *, bare: bool = False, foreign: bool = False) -> str:
         """A version as it is compared: without build context, unknown epochs, and the marks of a rebuild."""
         if self.package.manager != "rpm" or not version:
             return version
         version = modules.plain(version)
         if bare or not self.listing.epochs:
             version = version.rpartition(":")[2]
-        if self.foreign:
+        if foreign:  # a sibling's builds bear other marks in their release
             version = _MINOR.sub(r"\1", _REBUILT.sub("", _CENTOS.sub("", version)))
         return version
 

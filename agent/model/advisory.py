@@ -294,11 +294,8 @@ class Known:
 
     rows: Mapping[tuple[str, str], tuple[Candidate, ...]] = field(default_factory=dict)
     """(stream, package) to candidates."""
-    streams: Mapping[str, str] = field(default_factory=dict)
-    """Every stream that any feed speaks of, with the UTC time of its newest record (empty: unknown)."""
-    cves: Mapping[str, CveFacts] = field(default_factory=dict)
-    lifecycle: Mapping[str, tuple[Lifecycle, ...]] = field(default_factory=dict)
-    """By product."""
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """Every stream that any feed speaks of, with the number of advisories."""
 
 
 @dataclass(frozen=True, slots=True)

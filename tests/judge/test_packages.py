@@ -43,14 +43,13 @@ def rrow(package, fixed="", stream="almalinux:8", **more):
     return row(package, fixed, stream, Scheme.RPM, **({"by": "binary"} | more))
 
 
-def known(*groups, streams=()):
+def known(*groups):
     rows: dict[tuple[str, str], tuple[Candidate, ...]] = {}
     for group in groups:
         for one in group:
             key = (one.row.stream, one.row.package)
             rows[key] = (*rows.get(key, ()), one)
-    every = {stream for stream, _ in rows} | set(streams)
-    return Known(rows, dict.fromkeys(every, "2026-01-01T00:00:00Z"))
+    return Known(rows, dict.fromkeys({stream for stream, _ in rows}, 1))
 
 
 def debian(*installed, kernel="", version="12", **more):
@@ -332,13 +331,20 @@ def test_a_later_range_opens_again_what_an_earlier_one_closed():
 
 def test_a_system_without_a_feed_has_no_stream():
     listing = Listing("kylin", "V10", packages=(rpm("curl", "1-1"),))
-    assert packages.stream_of(listing, {"debian:12": ""}) == ()
-    assert packages.stream_of(listing, {"kylin:v10": ""}) == ("kylin:v10",)
+    assert packages.stream_of(listing, {"debian:12": 9}) == ()
+    assert packages.stream_of(listing, {"kylin:v10": 9}) == ("kylin:v10",)
+
+
+def test_a_sample_of_its_own_does_not_hide_a_siblings_feed():
+    rhel = Listing("rhel", "8.9", packages=(rpm("curl", "1-1"),))
+    assert packages.stream_of(rhel, {"rhel:8": 3, "almalinux:8": 3000}) == ("rhel:8", "almalinux:8")
+    assert packages.stream_of(rhel, {"rhel:8": 2000, "almalinux:8": 3000}) == ("rhel:8",)
+    assert packages.stream_of(rhel, {"rocky:8": 3}) == ("rocky:8",)
 
 
 def test_the_pack_of_openeuler_is_told_by_the_packages():
     listing = Listing("openEuler", "22.03", packages=(rpm("curl", "7.79.1-12.oe2203sp3"),))
-    assert packages.stream_of(listing, {"openeuler:22.03-lts-sp3": "", "openeuler:22.03-lts": ""}) == (
+    assert packages.stream_of(listing, {"openeuler:22.03-lts-sp3": 9, "openeuler:22.03-lts": 9}) == (
         "openeuler:22.03-lts-sp3",
     )
 
