@@ -245,7 +245,7 @@ def _exception(said: Said, place: _Place, terms: Terms) -> RiskException:
         reason=_short(f"{reason}（{place.purl}）" if place.purl else reason),
         approver=_short(approver),
         expires=_short(expires),
-        filed=_short(note.get("filed", "") or terms.filed),
+        filed=_short(note.get("filed", "") if note else terms.filed),
         advisory=place.advisory,
         cve=place.cve,
         justification=label,

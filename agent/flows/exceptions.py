@@ -63,7 +63,7 @@ def take_in(app: App, path: Path, *, approver: str = "", expires: date | None = 
     read = read_vex(path, {target.name for target in app.inventory.targets}, terms)
     for item in read.exceptions:
         refuse_own_approval(app, item.approver)
-        if item.expires <= now:
+        if not in_force(item, now):
             raise AgentError(
                 f"the expiry {item.expires} of {item.subject} has passed",
                 where=str(path),

@@ -19,6 +19,8 @@ CSAF_CHECK = "secops-agent check"
 def quote(text: str, keep: str = "") -> str:
     """Percent-encode all but unreserved characters (RFC 3986, 2.3) and those to keep."""
     kept = _PLAIN | frozenset(keep.encode())
+    if kept.issuperset(text.encode(errors="surrogatepass")):
+        return text
     return "".join(chr(byte) if byte in kept else f"%{byte:02X}" for byte in text.encode(errors="surrogatepass"))
 
 

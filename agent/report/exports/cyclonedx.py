@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from packageurl import PackageURL
@@ -51,30 +52,49 @@ class _Stand:
     detail: str
 
 
-def purls(finding: Finding, place: Place | None) -> tuple[PackageURL, ...]:
-    """Package URLs of the software that a finding is about; empty when it names none."""
+@dataclass(frozen=True, slots=True)
+class Software:
+    """A package, or a product outside the package manager."""
+
+    packaged: bool
+    name: str
+    version: str
+    purl: str
+
+
+def software(finding: Finding, os: str) -> tuple[Software, ...]:
+    """The software that a finding is about, on a system of that name; empty when it names none."""
     upgrade = finding.remediation
     if upgrade is None:
         return ()
-    distribution, _, release = streams.of_name(place.os).partition(":") if place else ("", "", "")
-    kind = "deb" if distribution in _DEB else "rpm" if distribution in _RPM else "generic"
+    stream = streams.of_name(os)
+    kind = _manager(stream)
     if not upgrade.packages or kind == "generic":  # outside the package manager
-        return (PackageURL("generic", None, upgrade.package or finding.check, upgrade.installed or None),)
-    found = []
-    for text in upgrade.packages:
-        name, _, version = text.partition(" ")
-        qualifiers = {"distro": f"{distribution}-{release}"}
-        epoch, colon, rest = version.partition(":")
-        if kind == "rpm" and colon and epoch.isdigit():
-            qualifiers, version = qualifiers | {"epoch": epoch}, rest
-        found.append(PackageURL(kind, _VENDORS.get(distribution, distribution), name, version or None, qualifiers))
-    return tuple(found)
+        return (_purl("generic", "", upgrade.package or finding.check, upgrade.installed),)
+    return tuple(_purl(kind, stream, *text.partition(" ")[::2]) for text in upgrade.packages if text)
+
+
+def _manager(stream: str) -> str:
+    distribution = stream.partition(":")[0]
+    return "deb" if distribution in _DEB else "rpm" if distribution in _RPM else "generic"
+
+
+@lru_cache(maxsize=65536)
+def _purl(kind: str, stream: str, name: str, version: str) -> Software:
+    distribution, _, release = stream.partition(":")
+    qualifiers = {"distro": f"{distribution}-{release}"} if stream else {}
+    epoch, colon, rest = version.partition(":")
+    if kind == "rpm" and colon and epoch.isdigit():
+        qualifiers, version = qualifiers | {"epoch": epoch}, rest
+    namespace = _VENDORS.get(distribution, distribution) or None
+    purl = PackageURL(kind, namespace, name, version or None, qualifiers)
+    return Software(kind != "generic", purl.name, purl.version or "", purl.to_string())
 
 
 def write(export: Export) -> Iterator[str]:
     """The document, vulnerabilities one by one."""
     places = {place.name: place for place in export.places}
-    inside: dict[str, dict[str, PackageURL]] = {name: {} for name in places}
+    inside: dict[str, dict[str, Software]] = {name: {} for name in places}
     groups: dict[_Stand, list[tuple[Item, tuple[str, ...]]]] = defaultdict(list)
     others: Counter[str] = Counter()
     for item in export.items:
@@ -85,12 +105,15 @@ def write(export: Export) -> Iterator[str]:
             continue
         held = inside.setdefault(finding.target, {})
         refs = []
-        for purl in purls(finding, places.get(finding.target)):
-            ref = f"{finding.target}/{purl.to_string()}"
-            held[ref] = purl
+        place = places.get(finding.target)
+        for one in software(finding, place.os if place else ""):
+            ref = f"{finding.target}/{one.purl}"
+            held[ref] = one
             refs.append(ref)
-        for one in ids:
-            groups[_stand(one, finding, item.exceptions.get(one))].append((item, tuple(refs) or (finding.target,)))
+        for vulnerability in ids:
+            groups[_stand(vulnerability, finding, item.exceptions.get(vulnerability))].append(
+                (item, tuple(refs) or (finding.target,))
+            )
     frame = {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
@@ -113,7 +136,7 @@ def _metadata(export: Export, others: Mapping[str, int]) -> dict[str, Any]:
             "timestamp": iso(export.at),
             "tools": {"components": [filled(tool)]},
             "authors": [{"name": export.author}] if export.author else [],
-            "component": {"type": "platform", "name": export.project or "targets", "bom-ref": "project"},
+            "component": {"type": "platform", "name": export.project or "targets", "bom-ref": "/project"},
             "properties": _named(told),
         }
     )
@@ -123,7 +146,7 @@ def _named(told: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in told.items() if value]
 
 
-def _target(name: str, place: Place | None, held: Mapping[str, PackageURL]) -> dict[str, Any]:
+def _target(name: str, place: Place | None, held: Mapping[str, Software]) -> dict[str, Any]:
     parts: list[dict[str, Any]] = []
     database = place is not None and place.kind == "database"
     if place and place.os and not database:
@@ -131,14 +154,14 @@ def _target(name: str, place: Place | None, held: Mapping[str, PackageURL]) -> d
     parts += [
         filled(
             {
-                "type": "library" if purl.type in {"deb", "rpm"} else "application",
+                "type": "library" if one.packaged else "application",
                 "bom-ref": ref,
-                "name": purl.name,
-                "version": purl.version or "",
-                "purl": purl.to_string(),
+                "name": one.name,
+                "version": one.version,
+                "purl": one.purl,
             }
         )
-        for ref, purl in held.items()
+        for ref, one in held.items()
     ]
     return filled(
         {

@@ -10,9 +10,9 @@ HERE = "\u0000elements\u0000"
 """Stands for the list while the frame is written; no cleaned text holds a NUL."""
 
 
-def dumps(value: object, indent: int | None = None) -> str:
+def dumps(value: object) -> str:
     """JSON as UTF-8 text; keys keep their order, so that equal contents are equal bytes."""
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+    return json.dumps(value, ensure_ascii=False)
 
 
 def filled(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -20,9 +20,10 @@ def filled(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value not in ("", None, (), [], {})}
 
 
-def listed(frame: object, elements: Iterable[object]) -> Iterator[str]:
-    """The frame, in which `HERE` is replaced by the elements, one a line."""
-    before, _, after = dumps(frame, 1).partition(dumps(HERE))
+def listed(frame: Mapping[str, object], elements: Iterable[object]) -> Iterator[str]:
+    """The frame, one key a line, in which `HERE` is replaced by the elements, one a line."""
+    lines = ",\n".join(f"{dumps(key)}: {dumps(value)}" for key, value in frame.items())
+    before, _, after = f"{{\n{lines}\n}}".partition(dumps(HERE))
     yield before + "["
     lead = "\n"
     for element in elements:
