@@ -34,6 +34,8 @@ _SURE = {
     Authority.NVD: Confidence.CPE_EXACT,
 }
 _WEIGHT = {authority: rank for rank, authority in enumerate(Authority)}
+_NO_SECURITY = re.compile(r"(?:RH|AL|RL|EL|CE)[BE]A-")
+"""Bug fix and enhancement advisories: of Red Hat and its rebuilds."""
 _NO_EPOCHS = ("openeuler:", "kylin:", "uos:", "euleros:")
 _ENOUGH = 10
 """A stream with a tenth of its richest sibling's advisories is a feed of its own, no mere sample."""
@@ -300,13 +302,13 @@ def cve_order(cve: str) -> tuple[int, int, str]:
 
 
 def standing(matches: Iterable[Match], cves: Mapping[str, CveFacts]) -> list[Match]:
-    """Matches without the CVEs that the numbering authority took back, and without regression updates.
+    """Matches without the CVEs that the numbering authority took back, and without what mends no vulnerability.
 
-    A regression update names no CVE: it mends an earlier fix, not a vulnerability.
+    That is a regression update, or a vendor's advisory of kind bug fix or enhancement, which names no CVE.
     """
     found = []
     for one in matches:
         left = tuple(cve for cve in one.cves if not (cve in cves and cves[cve].rejected))
-        if left or (not one.cves and "regression" not in one.title.lower()):
+        if left or (not one.cves and not _NO_SECURITY.match(one.advisory) and "regression" not in one.title.lower()):
             found.append(one if left == one.cves else replace(one, cves=left))
     return found

@@ -364,3 +364,11 @@ def test_a_regression_update_without_a_cve_is_no_vulnerability():
         title="curl - regression update",
     )
     assert packages.standing([hit], {}) == []
+
+
+@pytest.mark.parametrize(("ident", "stands"), [("ALBA-2024:1", False), ("RHEA-2024:1", False), ("RHSA-2024:1", True)])
+def test_a_bug_fix_advisory_counts_for_the_cves_that_it_names(ident, stands):
+    bare = packages.match(alma(rpm("curl", "1-1")), known(advisory(ident, rrow("curl", "2-1"), cves=())))
+    named = packages.match(alma(rpm("curl", "1-1")), known(advisory(ident, rrow("curl", "2-1"))))
+    assert bool(packages.standing(bare, {})) is stands
+    assert packages.standing(named, {})
