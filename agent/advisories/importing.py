@@ -29,6 +29,7 @@ _COLUMNS = {
     "lifecycle": ("product cycle feed", "document eol extended released latest source checked"),
 }
 _BATCH = 10_000
+UNCHANGED = "unchanged: it was imported before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +106,24 @@ class Importing:
         self._close()
         self._label, self._origin = (source, signature), 0
 
-    def kept(self, sha256: str, size: int) -> None:
-        """Say under which hash the outer file is kept."""
-        self._db.execute("UPDATE origin SET sha256 = ?, size = ? WHERE id = ?", (sha256, size, self._origin))
+    def kept(self, sha256: str, size: int, *, whole: bool) -> None:
+        """Say under which hash the outer file is kept, and whether all that it holds was taken."""
+        self._close()
+        count = "(SELECT count(*) FROM document WHERE origin = ?3 AND current)" if whole else "0"
+        self._db.execute(
+            f"UPDATE origin SET sha256 = ?1, size = ?2, whole = {count} WHERE id = ?3",  # noqa: S608
+            (sha256, size, self._origin),
+        )
+
+    def has_file(self, sha256: str, name: str) -> bool:
+        """Whether a whole outer file of this content was read before, and all of it still counts."""
+        for origin, whole in self._db.execute("SELECT id, whole FROM origin WHERE sha256 = ? AND whole", (sha256,)):
+            found = [
+                row[0] for row in self._db.execute("SELECT id FROM document WHERE origin = ? AND current", (origin,))
+            ]
+            if len(found) == whole:
+                return self._confirm(found, name)
+        return False
 
     @property
     def origin(self) -> int:
@@ -117,11 +133,13 @@ class Importing:
     def has(self, sha256: str, name: str) -> bool:
         """Whether a file of this content was read before, and something of it still counts; it is then left out."""
         found = [row[0] for row in self._db.execute("SELECT id FROM document WHERE sha256 = ?", (sha256,))]
-        if found:
-            self._confirmed.update(found)
-            self._counts.unchanged += len(found)
-            self.skipped.append((name, "unchanged: it was imported before"))
-        return bool(found)
+        return bool(found) and self._confirm(found, name)
+
+    def _confirm(self, documents: list[int], name: str) -> bool:
+        self._confirmed.update(documents)
+        self._counts.unchanged += len(documents)
+        self.skipped.append((name, UNCHANGED))
+        return True
 
     def document(self, header: Header, *, name: str, sha256: str = "") -> bool:
         """Begin a document. False: its records are to be left out; `skipped` says why.
@@ -161,7 +179,7 @@ class Importing:
         if sha256 and sha256 == stored:
             self._counts.unchanged += 1
             self._confirmed.add(number)
-            return "unchanged: it was imported before"
+            return UNCHANGED
         if date and header.date and header.date < date:
             self._counts.older += 1
             return f"older ({header.date}) than what is there ({date})"

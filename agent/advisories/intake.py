@@ -149,26 +149,33 @@ class _Intake:
                 self._bundle(stream, path, budget)
                 return
             before = os.fstat(stream.fileno())
-            self._importing.file(self.label or shown_name(Path(path.name)), self.signature)
-            walk(name, stream, self, budget)
-            if self._importing.origin:
-                stream.seek(0)
-                self._importing.kept(*self._originals.keep(stream))
-                after = os.fstat(stream.fileno())
-                if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-                    raise FeedError("it changed while it was read", where=name, remedy="import it again")
+            self._file(name, stream, budget, self.label or shown_name(Path(path.name)), self.signature)
+            after = os.fstat(stream.fileno())
+            if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+                raise FeedError("it changed while it was read", where=name, remedy="import it again")
 
     def _bundle(self, stream: io.BufferedReader, path: Path, budget: Budget) -> None:
         """Each file of a bundle is an outer file of its own, with the bundle's signature."""
         opened = seal.verified(stream, budget.name, self.trust)
-        source = self.label or shown_name(Path(path.name))
         for name, entry in opened.files(stream, budget.name):
             with self.part():
-                self._importing.file(source, opened.info.fingerprint)
-                walk(name, entry, self, budget)
-                if self._importing.origin:
-                    entry.seek(0)
-                    self._importing.kept(*self._originals.keep(entry))
+                label = self.label or shown_name(Path(path.name))
+                self._file(name, entry, budget, label, opened.info.fingerprint)
+
+    def _file(self, name: str, stream: IO[bytes], budget: Budget, label: str, signature: str) -> None:
+        """An outer file: left out whole when all of it is there; kept when something of it was taken."""
+        if self._importing.has_file(hashlib.file_digest(stream, "sha256").hexdigest(), name):  # type: ignore[arg-type]
+            self.seen += 1
+            return
+        stream.seek(0)
+        budget.begin()
+        self._importing.file(label, signature)
+        before = len(self.refused), len(self.unrecognised), len(self._importing.skipped)
+        walk(name, stream, self, budget)
+        if self._importing.origin:
+            stream.seek(0)
+            after = len(self.refused), len(self.unrecognised), len(self._importing.skipped)
+            self._importing.kept(*self._originals.keep(stream), whole=before == after)
 
     def part(self) -> AbstractContextManager[None]:
         """A savepoint."""

@@ -59,6 +59,10 @@ class Budget:
         """Begin at nothing."""
         self.name = name
         self.limits = limits
+        self.begin()
+
+    def begin(self) -> None:
+        """Count anew: the file is read from its beginning."""
         self.read = 0
         self._made = 0
         self._members = 0

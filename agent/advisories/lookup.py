@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from agent.advisories.statements import Extra, split, unpack
@@ -20,14 +22,14 @@ from agent.model.advisory import (
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 _RANK = {Authority.VENDOR: 0, Authority.NVD: 1}
 """Whose score of a CVE counts first; all others come after."""
 
 _HEADS = (
-    "SELECT a.id, a.name, f.name, f.authority, a.title, a.severity, a.score, a.cves, a.aliases, a.published, a.url"
-    " FROM temp.wanted w CROSS JOIN advisory a ON a.id = w.n JOIN feed f ON f.id = a.feed"
+    "SELECT a.id, a.name, a.feed, a.title, a.severity, a.score, a.cves, a.aliases, a.published, a.url"
+    " FROM temp.wanted w CROSS JOIN advisory a ON a.id = w.n"
 )
 _ROWS = (
     "SELECT w.n, a.shape, a.introduced, a.fixed, a.cves, a.extra, a.advisory FROM temp.wanted w"
@@ -58,10 +60,29 @@ def _want(connection: sqlite3.Connection, rows: Iterable[tuple[int, int, str]]) 
     connection.executemany("INSERT INTO temp.wanted VALUES (?,?,?)", rows)
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Tens of thousands of objects without a circle: the collector would walk them again and again for nothing."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def candidates(
     connection: sqlite3.Connection, keys: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], tuple[Candidate, ...]]:
     """Rows by (stream, package); keys of which nothing is known are left out."""
+    with _uncollected():
+        return _candidates(connection, keys)
+
+
+def _candidates(
+    connection: sqlite3.Connection, keys: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[Candidate, ...]]:
     streams: dict[str, int] = dict(connection.execute("SELECT name, id FROM stream"))
     wanted = sorted({(streams[stream], package, stream) for stream, package in keys if stream in streams})
     _want(connection, ((place, number, package) for place, (number, package, _) in enumerate(wanted)))
@@ -74,11 +95,10 @@ def candidates(
     extras: dict[str, Extra] = {}
     alike: dict[tuple[int, int, str, str, str, str], Affected] = {}
     found: dict[int, list[Candidate]] = {}
-    for row in rows:
-        key = row[:6]
+    for place, shape, introduced, fixed, cves, extra, number in rows:
+        key = (place, shape, introduced, fixed, cves, extra)
         one = alike.get(key)
         if one is None:
-            place, shape, introduced, fixed, cves, extra = key
             if extra not in extras:
                 extras[extra] = unpack(extra)
             last, versions, modules, modular, arches, fix, supersedes, reboot = extras[extra]
@@ -88,20 +108,19 @@ def candidates(
                 stream, package, scheme, by, introduced, fixed, last, versions, status, split(cves), modules, modular,
                 arches, fix, supersedes, reboot,
             )  # fmt: skip
-        found.setdefault(key[0], []).append(Candidate(heads[row[6]], one))
+        found.setdefault(place, []).append(Candidate(heads[number], one))
     return {(wanted[place][2], wanted[place][1]): tuple(several) for place, several in found.items()}
 
 
 def _heads(connection: sqlite3.Connection, numbers: set[int]) -> dict[int, Head]:
     _want(connection, ((number, 0, "") for number in sorted(numbers)))
-    authorities = {one.value: one for one in Authority}
+    feeds = {
+        number: (name, Authority(authority))
+        for number, name, authority in connection.execute("SELECT id, name, authority FROM feed")
+    }
     return {
-        number: Head(
-            name, feed, authorities[authority], title, severity, score, split(cves), split(aliases), published, url
-        )
-        for number, name, feed, authority, title, severity, score, cves, aliases, published, url in connection.execute(
-            _HEADS
-        )
+        number: Head(name, *feeds[feed], title, severity, score, split(cves), split(aliases), published, url)
+        for number, name, feed, title, severity, score, cves, aliases, published, url in connection.execute(_HEADS)
     }
 
 
