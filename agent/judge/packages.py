@@ -188,8 +188,12 @@ class _Package:
             for cve in said.row.cves or said.candidate.head.cves or (said.candidate.head.id,):
                 spoken.setdefault(cve, []).append(said)
         by_advisory: dict[tuple[str, str, Status], tuple[_Said, list[str]]] = {}
+        decided: dict[tuple[int, ...], _Said | None] = {}  # CVEs of which the same rows speak share one answer
         for cve, every in spoken.items():
-            if told := self._open(every):
+            rows = tuple(map(id, every))
+            if rows not in decided:
+                decided[rows] = self._open(every)
+            if told := decided[rows]:
                 key = (told.candidate.head.id, told.row.fixed, told.row.status)
                 by_advisory.setdefault(key, (told, []))[1].append(cve)
         return [self._match(said, cves) for said, cves in by_advisory.values()]
