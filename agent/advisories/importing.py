@@ -29,6 +29,8 @@ _COLUMNS = {
     "lifecycle": ("product cycle feed", "document eol extended released latest source checked"),
 }
 _BATCH = 10_000
+UNSIGNED = "unsigned"
+"""Signature of what came in no signed bundle."""
 UNCHANGED = "unchanged: it was imported before"
 
 
@@ -104,7 +106,7 @@ class Importing:
     def file(self, source: str, signature: str = "") -> None:
         """Begin another outer file: documents from now on come from it."""
         self._close()
-        self._label, self._origin = (source, signature), 0
+        self._label, self._origin = (source, signature or UNSIGNED), 0
 
     def kept(self, sha256: str, size: int, *, whole: bool) -> None:
         """Say under which hash the outer file is kept, and whether all that it holds was taken."""

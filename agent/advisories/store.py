@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from agent.advisories import lookup
 from agent.advisories.database import guarded, open_reading, open_writing
-from agent.advisories.importing import Importing, ImportResult
+from agent.advisories.importing import UNSIGNED, Importing, ImportResult
 from agent.model.advisory import FeedStatus
 
 if TYPE_CHECKING:
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from agent.model.advisory import Candidate, CveFacts, Lifecycle
 
 __all__ = ["FeedStore", "ImportResult", "Importing", "Provenance", "open_feeds"]
-
-UNSIGNED = "unsigned"
-"""Signature of what came in no signed bundle."""
 
 
 @dataclass(frozen=True, slots=True)
