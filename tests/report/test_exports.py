@@ -6,6 +6,7 @@ import json
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -314,3 +315,8 @@ def test_a_control_is_told_as_ours():
     (one,) = json.loads("".join(vex.csaf(held, vex.from_exceptions([check]))))["vulnerabilities"]
     assert one["ids"] == [{"system_name": "secops-agent check", "text": "LIN-AC-B-01"}]
     assert "cve" not in one
+
+
+def test_the_document_names_every_column_of_the_csv():
+    text = "".join((Path(__file__).parents[2] / "docs" / "exchange.md").read_text("utf-8").split())
+    assert ",".join(heading for heading, _ in csv_table.COLUMNS) in text
