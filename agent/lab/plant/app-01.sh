@@ -22,3 +22,12 @@ sed -i 's/-Djava.awt.headless=true/& -Xmx128m -XX:+UseSerialGC -XX:TieredStopAtL
 # no tag libraries are used: without the search for them a start takes 3 s in place of 16
 sed -i 's/^tomcat.util.scan.StandardJarScanFilter.jarsToSkip=.*/tomcat.util.scan.StandardJarScanFilter.jarsToSkip=*.jar,\\/' \
     /etc/tomcat10/catalina.properties
+# what no package manager knows; app-02 is the twin. A Tomcat laid out as its project's tarball is, which does not run
+# (Debian's own files, copied past dpkg), and jar files of known names: made here, they hold names and a manifest, no code
+T=/opt/apache-tomcat-$(dpkg-query -W -f='${source:Upstream-Version}' tomcat10-common)
+mkdir -p "$T/webapps/shop/WEB-INF/lib"
+cp -aL /usr/share/tomcat10/bin /usr/share/tomcat10/lib "$T/"
+cp -aL /etc/tomcat10 "$T/conf" && rm -rf "$T/conf/Catalina"
+make_jar "$T/webapps/shop/WEB-INF/lib/log4j-core-2.14.1.jar" org.apache.logging.log4j log4j-core 2.14.1
+make_jar /opt/app/lib/fastjson.jar com.alibaba fastjson 1.2.24
+make_jar /opt/app/shop.jar - BOOT-INF/lib/shiro-core-1.2.4.jar BOOT-INF/lib/spring-core-5.3.17.jar

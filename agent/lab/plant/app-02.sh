@@ -7,3 +7,6 @@ sed -i 's/-Djava.awt.headless=true/& -Xmx128m -XX:+UseSerialGC -XX:TieredStopAtL
 # no tag libraries are used: without the search for them a start takes 3 s in place of 16
 sed -i 's/^tomcat.util.scan.StandardJarScanFilter.jarsToSkip=.*/tomcat.util.scan.StandardJarScanFilter.jarsToSkip=*.jar,\\/' \
     /etc/tomcat10/catalina.properties
+# the same jar files in versions that are mended; no Tomcat besides the package's
+make_jar /opt/app/lib/log4j-core-2.25.3.jar org.apache.logging.log4j log4j-core 2.25.3
+make_jar /opt/app/lib/fastjson.jar com.alibaba fastjson 1.2.83
