@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -152,11 +153,11 @@ class FeedStore:
         found: dict[str, tuple[str, int, tuple[str, ...]]] = {}
         with guarded(self.file):
             for sha256, source, size, feeds in self._db.execute(
-                "SELECT o.sha256, min(o.source), o.size, group_concat(DISTINCT f.name) FROM origin o"
+                "SELECT o.sha256, min(o.source), o.size, json_group_array(DISTINCT f.name) FROM origin o"
                 " JOIN document d ON d.origin = o.id JOIN feed f ON f.id = d.feed WHERE o.sha256 != ''"
                 " GROUP BY o.sha256 ORDER BY o.sha256"
             ):
-                found[sha256] = (source, size, tuple(sorted(feeds.split(","))))
+                found[sha256] = (source, size, tuple(sorted(json.loads(feeds))))
         return found
 
     def close(self) -> None:
