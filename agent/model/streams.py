@@ -107,6 +107,10 @@ def of_osv(ecosystem: str) -> str:
     return join(name, rest.split(":")[0])
 
 
+_LAYERED = {"hypervisor", "fastdatapath"}
+"""Editions of Enterprise Linux in Red Hat's CPEs that are products of their own, on builds of their own."""
+
+
 def of_cpe(cpe: str) -> str:  # noqa: PLR0911 - one vendor, one way to say it
     """The stream of an operating system's CPE, 2.2 or 2.3; empty for one that is no system we know.
 
@@ -121,14 +125,7 @@ def of_cpe(cpe: str) -> str:  # noqa: PLR0911 - one vendor, one way to say it
     if product in {"openeuler", "kylin_linux_advanced_server"}:
         return join(product, "-".join(part for part in parts[3:5] if part not in {"*", "-"}))
     if vendor == "redhat":
-        kind = re.fullmatch(r"(?:rhel|enterprise_linux)_(eus|aus|tus|e4s|els|eus_long_life|extras)", product)
-        if product == "enterprise_linux":
-            return join("rhel", version)
-        if kind and kind[1] == "els":
-            return f"rhel-els:{version.partition('.')[0]}"
-        if kind and kind[1] == "extras":
-            return join("rhel", version)
-        return f"rhel-{kind[1].replace('_long_life', '')}:{version}" if kind else ""
+        return _redhat(product, version, set(parts[4:]))
     names = {"almalinux", "rocky", "rocky_linux", "debian_linux", "ubuntu_linux", "anolis_os", "centos"}
     if vendor == "oracle" and product == "linux":
         return join("oracle", version)
@@ -140,6 +137,17 @@ def of_cpe(cpe: str) -> str:  # noqa: PLR0911 - one vendor, one way to say it
     return (
         join(product.replace("_linux", "") if "ubuntu" not in product else product, version) if product in names else ""
     )
+
+
+def _redhat(product: str, version: str, editions: set[str]) -> str:
+    if product == "enterprise_linux":
+        return "" if _LAYERED & editions else join("rhel", version)
+    kind = re.fullmatch(r"(?:rhel|enterprise_linux)_(eus|aus|tus|e4s|els|eus_long_life|extras)", product)
+    if not kind:
+        return ""
+    if kind[1] == "extras":
+        return join("rhel", version)
+    return f"rhel-els:{version.partition('.')[0]}" if kind[1] == "els" else f"rhel-{kind[1][:3]}:{version}"
 
 
 def of_name(text: str) -> str:
