@@ -37,8 +37,8 @@ RPM = replace(
     remediation=replace(UPGRADE, status="will_not_fix", fixed="", packages=("openssl-libs 1:1.0.2k-26",), kev=()),
 )  # fmt: skip
 TOMCAT = replace(
-    TWO, layer=Layer.MIDDLEWARE, check="FIX:apache:tomcat", location="/opt/tomcat", cves=("CVE-2020-1938",),
-    remediation=replace(UPGRADE, package="apache:tomcat", installed="9.0.30", packages=(), confidence="cpe-rough"),
+    TWO, layer=Layer.MIDDLEWARE, check="FIX:tomcat", location="/opt/tomcat", cves=("CVE-2020-1938",),
+    remediation=replace(UPGRADE, package="tomcat", packages=("tomcat 9.0.30",), confidence="cpe-rough"),
 )  # fmt: skip
 RISK = RiskException("web-01", "", "", "内网不可达", "赵六", "2027-03-31", cve="CVE-2026-0002")
 HARMLESS = replace(RISK, justification="vulnerable_code_not_in_execute_path")
@@ -230,8 +230,15 @@ def test_cyclonedx_names_packages_by_their_manager():
         "pkg:deb/debian/libssl3@3.0.11-1?distro=debian-12",
         "pkg:deb/debian/openssl@1:3.0.11-1?distro=debian-12",
         "pkg:rpm/redhat/openssl-libs@1.0.2k-26?distro=rhel-8&epoch=1",
-        "pkg:generic/apache:tomcat@9.0.30",
+        "pkg:generic/tomcat@9.0.30",
     }
+
+
+def test_software_without_a_list_of_packages_is_named_by_the_upgrade():
+    bare = replace(TWO, remediation=replace(UPGRADE, packages=(), confidence=""))
+    (part,) = [one for one in read("cyclonedx", export(bare))["components"][0]["components"] if "purl" in one]
+    assert part["purl"] == "pkg:deb/debian/openssl@3.0.11-1?distro=debian-12"
+    assert len(rows("".join(csv_table.write(export(bare))))) == 2
 
 
 def test_cyclonedx_says_what_stands():

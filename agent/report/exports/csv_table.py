@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 _BOM = "\ufeff"
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 """What spreadsheets take a cell for a formula by (OWASP, CSV injection), full-width signs too."""
-_CONFIDENCE = {
+_STATUS: dict[str, str] = {one.value: one.zh for one in Status}
+_CONFIDENCE: dict[str, str] = {
     Confidence.VENDOR: "厂商公告",
     Confidence.MIRROR: "软件源",
     Confidence.CHANGELOG: "更新日志",
@@ -73,8 +74,8 @@ COLUMNS: tuple[tuple[str, Callable[[Item], str]], ...] = (
     ("已装版本", _of_upgrade(lambda upgrade: upgrade.installed)),
     ("修复版本", _of_upgrade(lambda upgrade: upgrade.fixed)),
     ("补丁", _of_upgrade(lambda upgrade: upgrade.fix)),
-    ("厂商状态", _of_upgrade(lambda upgrade: Status(upgrade.status).zh)),
-    ("可信度", _of_upgrade(lambda upgrade: _CONFIDENCE[Confidence(upgrade.confidence)])),
+    ("厂商状态", _of_upgrade(lambda upgrade: _STATUS.get(upgrade.status, upgrade.status))),
+    ("可信度", _of_upgrade(lambda upgrade: _CONFIDENCE.get(upgrade.confidence, upgrade.confidence))),
     ("CVSS", _of_upgrade(lambda upgrade: _number(upgrade.score))),
     ("EPSS", _of_upgrade(lambda upgrade: _number(upgrade.epss))),
     ("已知被利用", _of_upgrade(lambda upgrade: _words(upgrade.kev))),

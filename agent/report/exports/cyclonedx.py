@@ -67,11 +67,12 @@ def software(finding: Finding, os: str) -> tuple[Software, ...]:
     upgrade = finding.remediation
     if upgrade is None:
         return ()
-    stream = streams.of_name(os)
-    kind = _manager(stream)
-    if not upgrade.packages or kind == "generic":  # outside the package manager
-        return (_purl("generic", "", upgrade.package or finding.check, upgrade.installed),)
-    return tuple(_purl(kind, stream, *text.partition(" ")[::2]) for text in upgrade.packages if text)
+    # a package is found at itself; what is outside the package manager, in a file or as an instance
+    stream = streams.of_name(os) if finding.location == upgrade.package else ""
+    installed = [text.partition(" ")[::2] for text in upgrade.packages if text]
+    if not installed:
+        installed = [(upgrade.package or finding.check, upgrade.installed)]
+    return tuple(_purl(stream, name, version) for name, version in installed)
 
 
 def _manager(stream: str) -> str:
@@ -80,9 +81,10 @@ def _manager(stream: str) -> str:
 
 
 @lru_cache(maxsize=65536)
-def _purl(kind: str, stream: str, name: str, version: str) -> Software:
-    distribution, _, release = stream.partition(":")
-    qualifiers = {"distro": f"{distribution}-{release}"} if stream else {}
+def _purl(stream: str, name: str, version: str) -> Software:
+    kind = _manager(stream)
+    distribution, _, release = stream.partition(":") if kind != "generic" else ("", "", "")
+    qualifiers = {"distro": f"{distribution}-{release}"} if distribution else {}
     epoch, colon, rest = version.partition(":")
     if kind == "rpm" and colon and epoch.isdigit():
         qualifiers, version = qualifiers | {"epoch": epoch}, rest
