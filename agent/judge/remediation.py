@@ -21,6 +21,7 @@ GRADES = {
     "critical": Severity.CRITICAL,
     "超危": Severity.CRITICAL,
     "important": Severity.HIGH,
+    "major": Severity.HIGH,
     "high": Severity.HIGH,
     "高危": Severity.HIGH,
     "moderate": Severity.MEDIUM,
@@ -29,6 +30,8 @@ GRADES = {
     "low": Severity.LOW,
     "低危": Severity.LOW,
     "negligible": Severity.LOW,
+    "minor": Severity.LOW,
+    "none": Severity.LOW,
     "unimportant": Severity.LOW,
 }
 """Vendors' own words for a grade."""
