@@ -104,6 +104,7 @@ def running(listing: Listing) -> str:
     if listing.kernel or listing.container:
         return listing.kernel
     held = [one for one in listing.packages if kernels.release_of(one) and "-debug" not in one.name]
+    held = [one for one in held if "+" not in kernels.release_of(one)] or held
     if not held:
         return ""
     return kernels.release_of(max(held, key=cmp_to_key(_by_version)))

@@ -7,7 +7,6 @@ it is no code that the host's kernel runs.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 from agent.model.facts import Package
 
@@ -18,13 +17,12 @@ _DPKG_SOURCE = re.compile(
 )
 _RPM_IMAGE = re.compile(
     r"kernel(?:-(?:rt|64k|16k|zfcpdump|debug|lt|ml|uek|aarch64|default|azure|plus|PAE|xen))*"
-    r"(?:-(?:core|modules(?:-(?:core|extra|internal|partner))?))?"
+    r"(?:-(?:core|uki-virt|modules(?:-(?:core|extra|internal|partner))?))?"
 )
-_RPM_ASIDE = re.compile(
-    r"kernel-(?:.*-)?(?:headers|devel(?:-matched)?|tools(?:-libs(?:-devel)?)?|doc|debuginfo.*|abi-.*|srpm-macros|source|"
-    r"rpm-macros|cross-headers|selftests.*|kvm|macros|syms)|perf|python[23]?-perf|bpftool|rtla|rv|libperf(?:-devel)?|cpupower"
-)
+_RPM_ASIDE = re.compile(r"kernel-.+|perf|python[23]?-perf|bpftool|rtla|rv|libperf(?:-devel)?|cpupower")
 _RPM_SOURCE = re.compile(r"kernel(?:-(?:rt|uek|lt|ml|plus|aarch64|alt|default|azure))*")
+_MARKS = {"debug", "rt", "64k", "zfcpdump"}
+"""Builds beside the plain one, of the same release: `uname -r` ends in `+64k`, `+rt-debug`; CentOS 7 has `.debug`."""
 _IMAGE = re.compile(r"linux-image-(?:unsigned-)?(?P<release>\d\S*)")
 
 
@@ -53,20 +51,19 @@ def release_of(package: Package) -> str:
         return hit["release"].removesuffix("-dbg") if hit and not package.name.endswith("-dbg") else ""
     if not _RPM_IMAGE.fullmatch(package.name):
         return ""
-    return (
-        f"{package.version.rpartition(':')[2]}.{package.arch}" if package.arch else package.version.rpartition(":")[2]
-    )
+    version = package.version.rpartition(":")[2]
+    # a real-time kernel of release 8 has its mark in its version
+    marks = [one for one in package.name.split("-") if one in _MARKS and not (one == "rt" and ".rt" in version)]
+    return ".".join(filter(None, (version, package.arch))) + ("+" + "-".join(marks) if marks else "")
 
 
 def runs(package: Package, kernel: str) -> bool:
-    """Whether this package holds the running kernel, `uname -r` (`+debug`, `.debug` and the like are left out)."""
+    """Whether this package holds the running kernel, `uname -r`."""
     release = release_of(package)
-    if "-debug" in package.name and "debug" not in kernel:
-        return False
-    plain = re.sub(r"[+.](?:debug|rt|64k|16k)$", "", kernel)
-    return bool(release) and (release in {kernel, plain} or (not package.arch and plain.startswith(f"{release}.")))
-
-
-def aside(packages: Iterable[Package], kernel: str) -> list[Package]:
-    """Packages of a kernel's source that are not the running kernel: information only."""
-    return [one for one in packages if of_kernel(one) and not runs(one, kernel)]
+    if package.manager == "dpkg" or not release:
+        return bool(release) and release == kernel
+    kernel = re.sub(r"\.(?=debug$)", "+", kernel)
+    if package.arch:
+        return release == kernel
+    (release, _, mark), (kernel, _, running) = release.partition("+"), kernel.partition("+")
+    return mark == running and kernel.startswith(f"{release}.")

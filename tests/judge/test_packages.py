@@ -140,6 +140,32 @@ def test_a_container_has_no_kernel_of_its_own():
     assert not told(alma(rpm("kernel-core", "4.18.0-1.el8", "kernel"), container=True), what)
 
 
+@pytest.mark.parametrize(
+    ("kernel", "name"),
+    [
+        ("5.14.0-427.el9.aarch64", "kernel-core"),
+        ("5.14.0-427.el9.aarch64+64k", "kernel-64k-core"),
+        ("5.14.0-427.el9.aarch64+rt", "kernel-rt-core"),
+        ("5.14.0-427.el9.aarch64+rt-64k", "kernel-rt-64k-core"),
+        ("5.14.0-427.el9.aarch64+debug", "kernel-debug-core"),
+        ("5.14.0-427.el9.aarch64.debug", "kernel-debug-core"),
+        ("", "kernel-core"),
+    ],
+)
+def test_of_the_builds_of_one_release_the_running_one_is_judged(kernel, name):
+    kinds = ("64k-core", "core", "rt-core", "rt-64k-core", "debug-core", "zfcpdump-core", "modules-extra-matched")
+    names = [f"kernel-{kind}" for kind in kinds]
+    what = known(*(advisory("A-1", rrow(one, "5.14.0-999.el9", stream="almalinux:9")) for one in names))
+    installed = [rpm(one, "5.14.0-427.el9", one, arch="aarch64") for one in names]
+    assert [one for one, *_ in told(alma(*installed, kernel=kernel, version="9.4"), what)] == [name]
+
+
+def test_a_real_time_kernel_with_its_mark_in_its_version_runs_without_one_in_its_name():
+    what = known(advisory("A-1", rrow("kernel-rt-core", "4.18.0-999.rt7.1.el8")))
+    release = "4.18.0-477.10.1.rt7.274.el8_8"
+    assert told(alma(rpm("kernel-rt-core", release, "kernel-rt"), kernel=f"{release}.x86_64"), what)
+
+
 def test_ubuntus_kernel_is_the_image_of_the_running_release():
     what = known(advisory("USN-1", row("linux-hwe-5.15", "5.15.0-92.102~20.04.1", stream="ubuntu:20.04")))
     image = deb("linux-image-5.15.0-91-generic", "5.15.0-91.101~20.04.1", "linux-signed-hwe-5.15")
