@@ -29,6 +29,7 @@ class Advice:
     products: dict[str, Products] = field(default_factory=dict)
     """By host or database: what no package manager knows."""
     streams: dict[str, str] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
     cves: dict[str, CveFacts] = field(default_factory=dict)
     lifecycle: dict[str, tuple[Lifecycle, ...]] = field(default_factory=dict)
     """Until when products are mended, by product: what was imported, then the table that is shipped."""
@@ -40,7 +41,7 @@ class Advice:
 def advise(app: App, seen: Seen) -> Advice:
     """Match all hosts and databases of a round."""
     matcher = Matcher(app.feeds)
-    advice = Advice(streams=matcher.streams, feeds=app.feeds.status(), digest=app.feeds.digest())
+    advice = Advice(streams=matcher.streams, sizes=matcher.sizes, feeds=app.feeds.status(), digest=app.feeds.digest())
     listings = {name: packages.listing_of(facts) for name, facts in seen.hosts.items()}
     found: dict[str, list[Software]] = {name: list(software.products(facts)) for name, facts in seen.hosts.items()}
     for database in app.inventory.databases:

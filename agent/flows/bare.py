@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agent.flows.match import Matcher
-from agent.judge import packages, remediation, windows
+from agent.judge import feedcover, packages, remediation, windows
 from agent.model import kernels
 from agent.model.advisory import Listing
 from agent.model.errors import AgentError
@@ -82,6 +82,11 @@ def _linux(matcher: Matcher, asked: Listing) -> tuple[tuple[Match, ...], tuple[s
         looked = ", ".join(one for choice in packages.choices(asked) for one in choice)
         return (), (), [f"无漏洞库: no imported feed speaks of {looked or asked.os_id}; nothing was judged"]
     notes = []
+    count = sum(matcher.sizes.get(stream, 0) for stream in streams)
+    if count < feedcover.FEW:
+        notes.append(
+            f"the imported feeds hold only {count} advisories of {', '.join(streams)}: what is not told may be open"
+        )
     running = packages.running(asked)
     if running and not asked.kernel:
         notes.append(f"the running kernel is not known; the newest installed, {running}, was taken for it (--kernel)")

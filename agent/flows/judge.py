@@ -127,7 +127,15 @@ def _covered(facts: HostFacts, advice: Advice, evidence: tuple[int, ...], now: d
     support = lifecycle.system(facts.os_id, facts.os_version, facts.os_name, advice.lifecycle, today, releases)
     return [
         *feedcover.judge(
-            facts.target, Layer.HOST, system, advice.there[facts.target], advice.streams, now, evidence, mirror=mirror
+            facts.target,
+            Layer.HOST,
+            system,
+            advice.there[facts.target],
+            advice.streams,
+            advice.sizes,
+            now,
+            evidence,
+            mirror=mirror,
         ),
         *ended.judge(facts.target, Layer.HOST, system, "", support, evidence),
     ]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 STALE_DAYS = 30
 """A feed whose newest record is older says too little about what is known today."""
+FEW = 50
+"""A feed with fewer advisories for a system is a sample or a customer's own table, not what its maker has published."""
 _REMEDY = "从厂商或监管渠道取得该系统的漏洞库，离线带入后执行 agent feeds import，再执行 agent findings rejudge"
 
 
@@ -33,6 +35,7 @@ def judge(
     system: str,
     there: Sequence[str],
     streams: Mapping[str, str],
+    sizes: Mapping[str, int],
     now: datetime,
     evidence: tuple[int, ...],
     *,
@@ -46,6 +49,7 @@ def judge(
         system: what it is, for people.
         there: streams that were matched; empty: no feed speaks of it.
         streams: every stream with the time of its newest record.
+        sizes: every stream with the number of its advisories.
         now: aware UTC.
         evidence: ledger numbers.
         mirror: whether the host's own mirror told its pending updates, which covers a part.
@@ -65,13 +69,16 @@ def judge(
                 evidence=evidence,
             )
         ]
+    count = sum(sizes.get(stream, 0) for stream in there)
+    small = [_small(target, layer, system, count, evidence)] if count < FEW else []
     ages = {stream: age_days(streams.get(stream, ""), now) for stream in there}
     known = [age for age in ages.values() if age is not None]
     if known and min(known) <= STALE_DAYS:
-        return []
+        return small
     newest = max((streams.get(stream, "") for stream in there), default="")
     told = f"最新一条为 {newest[:10]}，距今 {min(known)} 天" if known else "未标明日期，无法得知新旧"
     return [
+        *small,
         coverage.finding(
             target=target,
             layer=layer,
@@ -83,5 +90,19 @@ def judge(
             remedy=_REMEDY,
             evidence=evidence,
             detail=f"判定时间 {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
-        )
+        ),
     ]
+
+
+def _small(target: str, layer: Layer, system: str, count: int, evidence: tuple[int, ...]) -> Finding:
+    return coverage.finding(
+        target=target,
+        layer=layer,
+        check="COV-FEED-SMALL",
+        location="",
+        title=f"漏洞库不完整：{system}",
+        severity=Severity.MEDIUM,
+        actual=f"已导入的漏洞库只有 {count} 条公告涉及该系统，未列出的漏洞不得视为没有",
+        remedy=_REMEDY,
+        evidence=evidence,
+    )
