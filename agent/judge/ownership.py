@@ -88,20 +88,22 @@ def database_product(database: DatabaseFacts, host: HostFacts | None) -> Softwar
         host: of the host that it runs on; None when that was not observed.
 
     Returns:
-        `package` names its owner on the host, and then the host's package match counts and the database's finding
-        refers to it. Empty: it is judged as a product.
+        None too where a distribution's package owns its server (`database_owner`): that package is judged on the host.
     """
-    if not database.version:
+    if not database.version or database_owner(database, host):
         return None
     told = Software(database.flavour, database.version, database.target, how="sql", detail=database.build)
-    if host is None:
-        return replace(told, detail=BACKPORTS) if _DISTRIBUTION.search(database.build) else told
-    owner = _owner(database, host)
-    return replace(told, package=owner) if owner else told
+    unseen = host is None and _DISTRIBUTION.search(database.build)
+    return replace(told, detail=BACKPORTS) if unseen else told
+
+
+def database_owner(database: DatabaseFacts, host: HostFacts | None) -> str:
+    """The distribution's package that a database's server belongs to; empty where none does, or nobody looked."""
+    return _owner(database, host) if host is not None and database.version else ""
 
 
 def _owner(database: DatabaseFacts, host: HostFacts) -> str:
-    """The distribution's package that the server belongs to: by its live process, else by an equal version."""
+    """By its live process, else by a package of an equal version."""
     own = {package.name: package for package in host.packages}
     live = [one for one in host.software if one.kind == database.flavour and one.how == "process"]
     same = [one for one in live if one.version and _equal(one.version, database.version)] or live

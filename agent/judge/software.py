@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cmp_to_key
 
-from agent.judge.ownership import BACKPORTS, database_product, products
+from agent.judge.ownership import BACKPORTS, database_owner, database_product, products
 from agent.model.advisory import Affected, Authority, Candidate, Confidence, Match, Status
 from agent.model.facts import Software
 from agent.model.products import JARS, names
 from agent.versions import generic
 
-__all__ = ["database_product", "keys", "match", "plain", "products", "unjudged"]
+__all__ = ["database_owner", "database_product", "keys", "match", "plain", "products", "unjudged"]
 
 Compare = Callable[[str, str], int]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.judge.ownership import BACKPORTS, makers_own
-from agent.judge.software import database_product, keys, match, plain, products, unjudged
+from agent.judge.software import database_owner, database_product, keys, match, plain, products, unjudged
 from agent.model.advisory import Affected, Authority, Candidate, Confidence, Head, Scheme, Status
 from agent.model.facts import DatabaseFacts, HostFacts, Instance, Listener, Package, Software, Subject
 from agent.model.products import JARS, names
@@ -248,9 +248,9 @@ LIVE = Software("mariadb", "10.11.6", "/usr/sbin/mariadbd", "mariadb-server-core
 
 def test_a_database_whose_server_a_package_owns_refers_to_it():
     there = host([package("mariadb-server-core", "1:10.11.6-0+deb12u1")], (), [LIVE])
-    found = database_product(database(), there)
-    assert found is not None
-    assert (found.package, found.how, found.version) == ("mariadb-server-core", "sql", "10.11.6")
+    assert database_product(database(), there) is None
+    assert database_owner(database(), there) == "mariadb-server-core"
+    assert database_owner(database(), None) == ""
 
 
 def test_a_database_that_was_put_there_by_hand_is_a_product():
@@ -258,7 +258,7 @@ def test_a_database_that_was_put_there_by_hand_is_a_product():
     there = host([package("mariadb-server-core", "1:10.11.6-0+deb12u1")], (), [LIVE, by_hand])
     found = database_product(database("10.6.1", "10.6.1-MariaDB"), there)
     assert found is not None
-    assert found.package == ""
+    assert (found.package, found.how, found.version) == ("", "sql", "10.6.1")
     makers = host([package("mysql-community-server", "8.0.36-1.el7")], (),
                   [Software("mysql", "8.0.36", "/usr/sbin/mysqld", "mysql-community-server", pid=1)])  # fmt: skip
     other = database_product(database("8.0.36", "8.0.36", "mysql"), makers)
@@ -268,10 +268,8 @@ def test_a_database_that_was_put_there_by_hand_is_a_product():
 
 def test_where_no_process_is_seen_an_equal_version_of_the_package_decides():
     there = host([package("mariadb-server", "1:10.11.6-0+deb12u1")])
-    found, older = database_product(database(), there), database_product(database("10.6.1", "10.6.1-MariaDB"), there)
-    assert found is not None
-    assert older is not None
-    assert (found.package, older.package) == ("mariadb-server", "")
+    assert database_owner(database(), there) == "mariadb-server"
+    assert database_owner(database("10.6.1", "10.6.1-MariaDB"), there) == ""
 
 
 def test_a_distributions_build_on_an_unseen_host_is_rough():
