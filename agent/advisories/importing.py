@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from agent.advisories import summary
+from agent.advisories.others import COLUMNS, row_of, upsert
 from agent.advisories.source import FeedError
 from agent.advisories.statements import Writer
-from agent.model.advisory import Advisory, CveNote, Exploited, Lifecycle, Likelihood
+from agent.model.advisory import Advisory
 
 if TYPE_CHECKING:
     import sqlite3
@@ -22,13 +23,8 @@ if TYPE_CHECKING:
 
 KINDS = ("advisory", "note", "exploited", "likelihood", "lifecycle")
 """Kinds of records, by the names of their tables."""
-_COLUMNS = {
-    "note": ("cve feed", "document title score vector severity cnnvd rejected"),
-    "exploited": ("cve feed", "document added due ransomware name action"),
-    "likelihood": ("cve feed", "document probability percentile"),
-    "lifecycle": ("product cycle feed", "document eol extended released latest source checked"),
-}
 _BATCH = 10_000
+_UNSTORABLE = (UnicodeEncodeError, OverflowError)
 UNSIGNED = "unsigned"
 """Signature of what came in no signed bundle."""
 UNCHANGED = "unchanged: it was imported before"
@@ -87,8 +83,8 @@ class Importing:
         self._label = (source, signature)
         self._origin = 0
         self._writer = Writer(connection)
-        self._upserts = {kind: _upsert(kind) for kind in _COLUMNS}
-        self._waiting: dict[str, list[tuple[Any, ...]]] = {kind: [] for kind in _COLUMNS}
+        self._upserts = {kind: upsert(kind) for kind in COLUMNS}
+        self._waiting: dict[str, list[tuple[Any, ...]]] = {kind: [] for kind in COLUMNS}
         self._feeds: dict[str, int] = {}
         self._touched: set[int] = set()
         self._first = self._next = summary.one(connection, "SELECT coalesce(max(id), 0) + 1 FROM document")
@@ -96,6 +92,7 @@ class Importing:
         self._confirmed: set[int] = set()
         """Documents from before that this import found unchanged."""
         self._open: _Open | None = None
+        self._name = ""
         self._unsealed: list[tuple[int, str]] = []
         self._counts = _Counts()
         self._result: ImportResult | None = None
@@ -116,6 +113,10 @@ class Importing:
             f"UPDATE origin SET sha256 = ?1, size = ?2, whole = {count} WHERE id = ?3",  # noqa: S608
             (sha256, size, self._origin),
         )
+
+    def may_have_file(self, size: int) -> bool:
+        """Whether a whole outer file of this size was read before, so that its hash is worth its time."""
+        return self._db.execute("SELECT 1 FROM origin WHERE size = ? AND whole", (size,)).fetchone() is not None
 
     def has_file(self, sha256: str, name: str) -> bool:
         """Whether a whole outer file of this content was read before, and all of it still counts."""
@@ -152,6 +153,13 @@ class Importing:
             sha256: over its bytes; empty when it is told later, by `seal`.
         """
         self._close()
+        self._name = name
+        try:
+            return self._begin(header, name, sha256)
+        except _UNSTORABLE as error:
+            raise self._unstorable(error) from error
+
+    def _begin(self, header: Header, name: str, sha256: str) -> bool:
         feed = self._feed(header)
         there = self._db.execute(
             "SELECT id, current, sha256, date FROM document WHERE feed = ? AND scope = ?", (feed, header.scope)
@@ -235,10 +243,13 @@ class Importing:
         if into is None:
             return
         if isinstance(record, Advisory):
-            gone = self._writer.put(into.feed, into.id, record, into.header.date, into.earlier, self._is_ours)
+            try:
+                gone = self._writer.put(into.feed, into.id, record, into.header.date, into.earlier, self._is_ours)
+            except _UNSTORABLE as error:
+                raise self._unstorable(error) from error
             self._counts.removed["advisory"] += gone
             return
-        kind, row = _row(record, into.feed, into.id)
+        kind, row = row_of(record, into.feed, into.id)
         waiting = self._waiting[kind]
         waiting.append((*row, self._first, into.header.date))
         if len(waiting) >= _BATCH:
@@ -251,8 +262,13 @@ class Importing:
                 if rows:
                     self._db.executemany(self._upserts[kind], rows)
                     rows.clear()
-        except (UnicodeEncodeError, OverflowError) as error:
-            raise FeedError(f"a text or number that cannot be stored: {error}") from error
+        except _UNSTORABLE as error:
+            raise self._unstorable(error) from error
+
+    def _unstorable(self, error: Exception) -> FeedError:
+        return FeedError(
+            f"a text or number that cannot be stored: {error}", where=self._name, remedy="report it with the file"
+        )
 
     def _close(self) -> None:
         """End the open document: of a snapshot, what was not told again goes."""
@@ -269,7 +285,7 @@ class Importing:
 
     def _remove(self, document: int) -> None:
         self._counts.removed["advisory"] += self._writer.remove_of(document)
-        for kind in _COLUMNS:
+        for kind in COLUMNS:
             done = self._db.execute(f"DELETE FROM {kind} WHERE document = ?", (document,))  # noqa: S608 - ours
             self._counts.removed[kind] += done.rowcount
 
@@ -332,33 +348,3 @@ class Importing:
             tuple(self.skipped),
         )
         return self._result
-
-
-def _row(record: CveNote | Exploited | Likelihood | Lifecycle, feed: int, document: int) -> tuple[str, tuple[Any, ...]]:
-    """A record's table, and its row in the order of _COLUMNS."""
-    match record:
-        case Likelihood():
-            return "likelihood", (record.cve, feed, document, record.probability, record.percentile)
-        case CveNote(cve, title, score, vector, severity, cnnvd, rejected):
-            return "note", (cve, feed, document, title, score, vector, severity, cnnvd, int(rejected))
-        case Exploited(cve, added, due, ransomware, name, action):
-            return "exploited", (cve, feed, document, added, due, int(ransomware), name, action)
-        case Lifecycle(product, cycle, eol, extended, released, latest, source, checked):
-            return "lifecycle", (product, cycle, feed, document, eol, extended, released, latest, source, checked)
-
-
-def _upsert(kind: str) -> str:
-    """Insert or replace, given a row, the first document number of this import, and the document's date.
-
-    What is there stays when it is newer, or was told by this import too and is no older.
-    """
-    keys, others = (text.split() for text in _COLUMNS[kind])
-    count = len(keys) + len(others)
-    dated = f"(SELECT date FROM document WHERE document.id = {kind}.document)"  # noqa: S608 - our own words
-    changes = ", ".join(f"{name} = excluded.{name}" for name in others)
-    marks = ", ".join(f"?{number}" for number in range(1, count + 1))
-    return (
-        f"INSERT INTO {kind} VALUES ({marks}) ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}"  # noqa: S608
-        f" WHERE CASE WHEN {kind}.document >= ?{count + 1} THEN {dated} < ?{count + 2} AND {dated} != ''"
-        f" ELSE ?{count + 2} = '' OR {dated} <= ?{count + 2} END"
-    )

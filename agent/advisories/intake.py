@@ -164,9 +164,12 @@ class _Intake:
 
     def _file(self, name: str, stream: IO[bytes], budget: Budget, label: str, signature: str) -> None:
         """An outer file: left out whole when all of it is there; kept when something of it was taken."""
-        if self._importing.has_file(hashlib.file_digest(stream, "sha256").hexdigest(), name):  # type: ignore[arg-type]
-            self.seen += 1
-            return
+        if self._importing.may_have_file(stream.seek(0, os.SEEK_END)):
+            stream.seek(0)
+            digest = hashlib.file_digest(stream, "sha256")  # type: ignore[arg-type] # it asks for less than it says
+            if self._importing.has_file(digest.hexdigest(), name):
+                self.seen += 1
+                return
         stream.seek(0)
         budget.begin()
         self._importing.file(label, signature)

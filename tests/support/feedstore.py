@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
 import json
+import lzma
+import tarfile
+import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+
+import zstandard
 
 from agent.advisories.intake import Imported, read_feeds
 from agent.advisories.source import Source
@@ -26,6 +34,13 @@ from agent.model.advisory import (
 AT = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 LATER = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 KINDS = {"note": CveNote, "exploited": Exploited, "likelihood": Likelihood, "lifecycle": Lifecycle}
+
+PACK = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": zstandard.ZstdCompressor().compress,
+}
 
 
 class Tiny:
@@ -91,3 +106,31 @@ def fixes(store: FeedStore, package: str = "pkg", stream: str = "debian:12") -> 
 def dump(store: FeedStore) -> list[str]:
     """All that lies in the database."""
     return list(store._db.iterdump())
+
+
+def file(folder: Path, content: bytes, name: str = "feed") -> Path:
+    place = folder / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(content)
+    return place
+
+
+def tarred(*members: tuple[str, bytes] | tarfile.TarInfo, form: int = tarfile.PAX_FORMAT) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=form) as opened:
+        for member in members:
+            if isinstance(member, tarfile.TarInfo):
+                opened.addfile(member)
+                continue
+            info = tarfile.TarInfo(member[0])
+            info.size = len(member[1])
+            opened.addfile(info, io.BytesIO(member[1]))
+    return out.getvalue()
+
+
+def zipped(*members: tuple[str | zipfile.ZipInfo, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as opened:
+        for name, content in members:
+            opened.writestr(name, content, method)
+    return out.getvalue()
