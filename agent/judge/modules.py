@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,6 +13,9 @@ if TYPE_CHECKING:
 
 _BUILT = ".module"
 """What a modular build has in its release: `-1.module+el8.9.0+21137+cce6`."""
+_CONTEXT = re.compile(r"\.module[_+][a-z]*[\d.]*\+\d+\+[0-9a-f]+")
+Enabled = Mapping[str, bool]
+"""Module streams such as `nodejs:18`: those that are enabled, and those that are surely not."""
 
 
 def built_in_module(version: str) -> bool:
@@ -19,43 +24,102 @@ def built_in_module(version: str) -> bool:
 
 
 def plain(version: str) -> str:
-    """A modular version without its build context, which says when and where it was built, not what."""
-    return version.partition(_BUILT)[0]
+    """A modular version without its build context, which says when and where it was built, not what.
+
+    What follows the context counts: `-43.module+el8.5.0+14530+6f259f31.3` is two fixes after `...+13806+b30d9eec.1`.
+    """
+    cut = _CONTEXT.sub("", version)
+    return cut if cut != version else version.partition(_BUILT)[0]
+
+
+def _context(version: str) -> str:
+    hit = _CONTEXT.search(version)
+    return hit[0] if hit else ""
 
 
 def _upstream(version: str) -> str:
     return version.rpartition(":")[2].partition("-")[0]
 
 
-def _may_be(stream: str, version: str) -> bool:
-    """Whether a version may come from a stream such as `nodejs:18`; a stream without a number may hold any."""
+@lru_cache(maxsize=4096)
+def _number(stream: str) -> str:
+    """`18` of `nodejs:18`; empty for a stream whose name is no version."""
     number = stream.partition(":")[2]
-    if not re.fullmatch(r"\d+(?:\.\d+)*", number):
-        return True
+    return number if re.fullmatch(r"\d+(?:\.\d+)*", number) else ""
+
+
+def _of_series(number: str, version: str) -> bool:
     upstream = _upstream(version)
     return upstream == number or upstream.startswith(f"{number}.")
 
 
-def agree(package: Package, row: Affected, *, labels: bool) -> bool:
+def enabled(packages: Iterable[Package], rows: Mapping[str, Sequence[Affected]]) -> dict[str, bool]:
+    """Streams of a system, told by its labels, else by what its packages are: of a module one stream is enabled.
+
+    Without labels each modular package votes for the streams that may have brought it: those that bear its series
+    (`postgresql-server` 13.7 is of `postgresql:13`), and those that an advisory lists with the same build or version.
+
+    Args:
+        packages: all that are installed.
+        rows: what advisories say of each, by its name.
+    """
+    modular = [one for one in packages if one.module or built_in_module(one.version)]
+    labelled = {":".join(one.module.split(":")[:2]) for one in modular if one.module}
+    votes: dict[str, int] = {}
+    for package in modular:
+        if package.module:
+            continue
+        streams: dict[str, list[Affected]] = {}
+        for row in rows.get(package.name, ()):
+            for stream in row.modules:
+                streams.setdefault(stream, []).append(row)
+        for stream, said in streams.items():
+            votes[stream] = votes.get(stream, 0) + _vote(package, stream, said)
+    best: dict[str, int] = {}
+    for stream, count in votes.items():
+        module = stream.partition(":")[0]
+        best[module] = max(best.get(module, 1), count)
+    told = {stream: count >= best[stream.partition(":")[0]] for stream, count in votes.items()}
+    known = {stream.partition(":")[0] for stream in labelled}
+    told = {stream: on for stream, on in told.items() if stream.partition(":")[0] not in known}
+    certain = {stream.partition(":")[0] for stream, on in told.items() if on}
+    told = {stream: on for stream, on in told.items() if votes[stream] < 0 or stream.partition(":")[0] in certain}
+    return told | dict.fromkeys(labelled, True)
+
+
+def _vote(package: Package, stream: str, said: Sequence[Affected]) -> int:
+    """How much a package speaks for one stream, or against it, by what advisories of that stream say of it."""
+    fixes = [row.fixed for row in said if row.fixed]
+    number, context, version = _number(stream), _context(package.version), plain(package.version)
+    count = 0
+    if number and fixes and all(_of_series(number, one) for one in fixes):
+        count += 2 if _of_series(number, package.version) else -2
+    if context and any(_context(one) == context for one in fixes):
+        count += 2
+    return count + any(_bare(plain(one)) == _bare(version) for one in fixes)
+
+
+def _bare(version: str) -> str:
+    return version.rpartition(":")[2]
+
+
+def agree(package: Package, row: Affected, on: Enabled) -> bool:
     """Whether a row speaks of the module stream of the package, or both know no module.
 
     Args:
         package: installed; its label is `name:stream:version:context`.
         row: of an advisory.
-        labels: whether the list that the package is from tells labels (a bare `rpm -qa` does not).
+        on: what `enabled` says of the package's system.
     """
     modular = row.modular or bool(row.modules) or built_in_module(row.fixed)
     if modular != (bool(package.module) or built_in_module(package.version)):
         return False
-    if not modular:
-        return True
-    if row.modules and package.module:
+    if not (modular and row.modules):
+        return not modular or _near(package, row)
+    if package.module:
         return ":".join(package.module.split(":")[:2]) in row.modules
-    if row.modules and not labels:
-        # the package that bears the module's name tells the stream; what it carries along has versions of its own
-        own = [one for one in row.modules if one.partition(":")[0] == package.name]
-        return any(_may_be(one, package.version) for one in own) if own else _near(package, row)
-    return _near(package, row)
+    known = [on[one] for one in row.modules if one in on]
+    return any(known) if known else _near(package, row)
 
 
 def _near(package: Package, row: Affected) -> bool:

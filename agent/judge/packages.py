@@ -140,14 +140,29 @@ def match(listing: Listing, known: Known, memo: Memo | None = None) -> tuple[Mat
     if not there:
         return ()
     memo = {} if memo is None else memo
-    basis = (there, _own(listing), listing.epochs, listing.modules)
+    on = _enabled(listing, there, known)
+    basis = (there, _own(listing), listing.epochs)
+    streams_on = tuple(sorted(on.items()))
     found: list[Match] = []
     for package in dict.fromkeys(judged(listing)):
-        key = (package, *basis)
+        unlabelled = package.manager == "rpm" and not package.module and modules.built_in_module(package.version)
+        key = (package, *basis, streams_on if unlabelled else ())
         if key not in memo:
-            memo[key] = _Package(package, listing, there, known).matches()
+            memo[key] = _Package(package, listing, there, known, on).matches()
         found += memo[key]
     return tuple(found)
+
+
+def _enabled(listing: Listing, there: tuple[str, ...], known: Known) -> dict[str, bool]:
+    """Module streams of the system; asked only where a modular package bears no label."""
+    unsaid = [one for one in listing.packages if not one.module and modules.built_in_module(one.version)]
+    if not unsaid:
+        return {}
+    rows = {
+        one.name: [candidate.row for stream in there for candidate in known.rows.get((stream, one.name), ())]
+        for one in unsaid
+    }
+    return modules.enabled(listing.packages, rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +188,10 @@ class _Said:
 class _Package:
     """One installed package against the rows that name it or its source."""
 
-    def __init__(self, package: Package, listing: Listing, there: tuple[str, ...], known: Known) -> None:
-        self.package, self.listing, self.there, self.known = package, listing, there, known
+    def __init__(
+        self, package: Package, listing: Listing, there: tuple[str, ...], known: Known, on: modules.Enabled
+    ) -> None:
+        self.package, self.listing, self.there, self.known, self.on = package, listing, there, known, on
         self.source = kernels.source_name(package.source)
         signed = self.source != package.source
         # Debian numbers its signed kernels apart (6.1.76+1); the binary's version is the source's (6.1.76-1)
@@ -214,7 +231,7 @@ class _Package:
             return False
         if row.fix and not row.fixed and row.versions and self.package.version not in row.versions:
             return False
-        return self.package.manager != "rpm" or modules.agree(self.package, row, labels=self.listing.modules)
+        return self.package.manager != "rpm" or modules.agree(self.package, row, self.on)
 
     def _said(self, candidate: Candidate, installed: str) -> _Said:
         told = candidate.row.fixed or candidate.row.last

@@ -398,3 +398,62 @@ def test_a_bug_fix_advisory_counts_for_the_cves_that_it_names(ident, stands):
     named = packages.match(alma(rpm("curl", "1-1")), known(advisory(ident, rrow("curl", "2-1"))))
     assert bool(packages.standing(bare, {})) is stands
     assert packages.standing(named, {})
+
+
+# module streams where no label tells them
+
+
+def test_what_follows_the_build_context_counts():
+    fixed = "2.4.37-43.module+el8.5.0+14530+6f259f31.3"
+    what = known(advisory("A", rrow("httpd", fixed, modules=("httpd:2.4",), modular=True)))
+    old = rpm("httpd", "2.4.37-43.module+el8.5.0+13806+b30d9eec.1", module="httpd:2.4:1:2")
+    new = rpm("httpd", "2.4.37-43.module_el8.5.0+9+0.3", module="httpd:2.4:1:2")
+    assert told(alma(old), what)
+    assert not told(alma(new), what)
+
+
+UNLABELLED = {"epochs": False, "sources": False, "modules": False}
+
+
+def test_the_package_that_bears_the_series_tells_the_stream_of_what_comes_along():
+    what = known(
+        *(
+            advisory(
+                f"A-{n}",
+                rrow("nodejs", f"1:{n}.99.0-1.module_el8.9.0+1{n}+ab", modules=(f"nodejs:{n}",)),
+                rrow("nodejs-nodemon", "3.0.3-1.module_el8.9.0+2+cd", modules=(f"nodejs:{n}",)),
+                cves=[f"CVE-1-{n}"],
+            )
+            for n in (18, 20)
+        )
+    )
+    node = rpm("nodejs", "20.1.0-1.module_el8.9.0+3+ef")
+    nodemon = rpm("nodejs-nodemon", "2.0.19-1.module_el8.9.0+4+01")
+    assert told(alma(node, nodemon, **UNLABELLED), what) == [
+        ("nodejs", "A-20", ("CVE-1-20",)),
+        ("nodejs-nodemon", "A-20", ("CVE-1-20",)),
+    ]
+
+
+def test_the_build_that_an_advisory_lists_tells_a_stream_without_a_number():
+    modules = {"old": "container-tools:3.0", "new": "container-tools:rhel8"}
+    what = known(
+        advisory("OLD-1", rrow("podman", "3.0.1-6.module_el8.5.0+10+aa", modules=(modules["old"],)), cves=["CVE-1-1"]),
+        advisory("OLD-2", rrow("podman", "3.0.1-9.module_el8.5.0+30+aa", modules=(modules["old"],)), cves=["CVE-1-2"]),
+        advisory("NEW-1", rrow("podman", "4.0.2-1.module_el8.6.0+20+bb", modules=(modules["new"],)), cves=["CVE-1-3"]),
+        advisory("NEW-2", rrow("podman", "4.9.4-1.module_el8.9.0+40+bb", modules=(modules["new"],)), cves=["CVE-1-4"]),
+    )
+    old, new = rpm("podman", "3.0.1-6.module_el8.5.0+10+aa"), rpm("podman", "4.0.2-1.module_el8.6.0+20+bb")
+    assert told(alma(old, **UNLABELLED), what) == [("podman", "OLD-2", ("CVE-1-2",))]
+    assert told(alma(new, **UNLABELLED), what) == [("podman", "NEW-2", ("CVE-1-4",))]
+
+
+def test_a_label_of_one_package_tells_the_stream_of_another_that_lost_it():
+    what = known(
+        *(
+            advisory(f"A-{n}", rrow("npm", f"1:9.{n}-1.module_el8.9.0+1+ab", modules=(f"nodejs:{n}",)), cves=[f"C-{n}"])
+            for n in (18, 20)
+        )
+    )
+    labelled = rpm("nodejs", NODE, module=module("18"))
+    assert [one for _, one, _ in told(alma(labelled, rpm("npm", "1:9.1-1.module_el8.9.0+7+cd")), what)] == ["A-18"]
