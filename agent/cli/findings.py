@@ -187,7 +187,7 @@ def rejudge(app: App, run_id: str, as_json: bool) -> int:
     counts = {change: sum(row.change is change for row in done.changes) for change in Change}
     told = ", ".join(f"{change.value} {count}" for change, count in counts.items() if count)
     click.echo(f"{done.run}: {run_id} judged again: {told or 'nothing found'}", err=True)
-    click.echo(f"agent findings --run {done.run}   agent report scan {done.run}", err=True)
+    click.echo(f"agent findings --run {done.run}   agent report scan --run {done.run}", err=True)
     if not done.summary.complete:
         return Exit.INCOMPLETE
     return Exit.FINDINGS if counts[Change.NEW] else Exit.CLEAN

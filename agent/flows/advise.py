@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from agent.advisories.lifecycle import shipped
 from agent.flows.match import Matcher
-from agent.judge import lifecycle, packages, software
+from agent.judge import lifecycle, outside, packages, software
 
 if TYPE_CHECKING:
     from agent.app import App
@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from agent.model.advisory import CveFacts, FeedStatus, Lifecycle, Match
     from agent.model.facts import Software
 
-Products = list[tuple["Software", tuple["Match", ...]]]
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """Software outside the package manager, and what the store says of it."""
+
+    software: Software
+    matches: tuple[Match, ...]
+    why: str = ""
+    """Why it could not be matched; empty when it was."""
 
 
 @dataclass
@@ -26,7 +34,7 @@ class Advice:
     """By host."""
     there: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """By host: streams that speak of its system; empty: no feed does."""
-    products: dict[str, Products] = field(default_factory=dict)
+    products: dict[str, list[Product]] = field(default_factory=dict)
     """By host or database: what no package manager knows."""
     streams: dict[str, str] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
@@ -55,10 +63,10 @@ def advise(app: App, seen: Seen) -> Advice:
         advice.there[name] = packages.stream_of(listing, matcher.sizes)
         advice.packages[name] = matcher.match(listing)
     for name, every in found.items():
-        advice.products[name] = [(one, _product(matcher, one)) for one in every]
+        advice.products[name] = [_product(matcher, one) for one in every]
     mirror = {cve for facts in seen.hosts.values() for update in facts.pending for cve in update.cves}
     matches = [one for every in advice.packages.values() for one in every]
-    matches += [one for every in advice.products.values() for _, of_one in every for one in of_one]
+    matches += [one for every in advice.products.values() for product in every for one in product.matches]
     advice.cves = matcher.facts(matches, mirror)
     advice.lifecycle = _lifecycle(app)
     return advice
@@ -71,7 +79,8 @@ def _lifecycle(app: App) -> dict[str, tuple[Lifecycle, ...]]:
     return known
 
 
-def _product(matcher: Matcher, one: Software) -> tuple[Match, ...]:
+def _product(matcher: Matcher, one: Software) -> Product:
     rows = [row for key in software.keys(one) for row in matcher.rows(key)]
+    why = software.unjudged(one) or ("" if rows else outside.NO_FEED)
     found = software.match(one, rows)
-    return tuple(packages.standing(found, matcher.facts(found)))
+    return Product(one, tuple(packages.standing(found, matcher.facts(found))), why)

@@ -15,7 +15,7 @@ from agent.flows.advise import Advice, advise
 from agent.flows.seen import Seen, enrich, look
 from agent.flows.summary import LAYERS_OF, Summary, TargetSummary
 from agent.judge import controls as control_judge
-from agent.judge import coverage, ended, exposure, feedcover, lifecycle, outside, software, updates
+from agent.judge import coverage, ended, exposure, feedcover, lifecycle, outside, updates
 from agent.judge import exceptions as accepted_risks
 from agent.model.asset import Database, Host, Layer
 from agent.model.control import Outcome
@@ -145,12 +145,13 @@ def _products(name: str, layer: Layer, advice: Advice, evidence: tuple[int, ...]
     """What is open in software that no package manager knows, what is mended no longer, what could not be matched."""
     findings = []
     today = now.astimezone(SHANGHAI).date()
-    for one, matches in advice.products[name]:
+    for product in advice.products[name]:
+        one = product.software
         support = lifecycle.software(one.kind, one.version, advice.lifecycle, today)
         findings += ended.judge(name, layer, f"{one.kind} {one.version}", one.location, support, evidence)
-        findings += outside.findings(name, layer, one, matches, advice.cves, evidence)
-        if why := software.unjudged(one):
-            findings.append(outside.unjudged(name, layer, one, why, evidence))
+        findings += outside.findings(name, layer, one, product.matches, advice.cves, evidence)
+        if product.why:
+            findings.append(outside.unjudged(name, layer, one, product.why, evidence))
     return findings
 
 

@@ -61,6 +61,8 @@ def _one(
 ) -> Finding:
     plan = remediation.make(software.kind, Scheme.GENERIC, matches, cves, exposed=software.listening)
     severity, why = remediation.grade(plan.score, [one.severity for one in matches])
+    if check == "ROUGH":  # a question to a person, which must not stand before answers
+        severity, why = Severity.LOW, "仅为待核实的可能，一律计为低危"
     name = f"{software.kind} {one_line(software.version, 60)}".rstrip()
     titles = {
         "UPDATE": f"{name} 有已修复的漏洞，未升级",
@@ -97,6 +99,9 @@ def _one(
         detail="；".join(detail),
         remediation=plan,
     )
+
+
+NO_FEED = "已导入的漏洞库均未收录该产品，不得视为无漏洞"
 
 
 def unjudged(target: str, layer: Layer, software: Software, why: str, evidence: tuple[int, ...]) -> Finding:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from agent.model.advisory import Listing
 from agent.model.errors import AgentError
 from agent.model.facts import Package
 from agent.model.text import decode, one_line
+from agent.observe import debian_sources
 from agent.observe.host import debian, rpm
 
 RPM_QUERY = "%{NAME} %{EPOCHNUM} %{VERSION} %{RELEASE} %{ARCH} %{SOURCERPM} %{MODULARITYLABEL}\\n"
@@ -269,6 +270,8 @@ def parse(
     rows = [line.rstrip() for line in _sample(lines) if isinstance(form.read(line), Package)]
     columns = max(map(len, map(_cells, rows)), default=0) if form.read is _rpm_row else 0
     is_rpm = packages[0].manager == "rpm"
+    if not form.sources and not is_rpm:
+        packages = [replace(one, source=debian_sources.source(one.name)) for one in packages]
     return Listing(
         os_id,
         os_version,
