@@ -75,16 +75,24 @@ def enabled(packages: Iterable[Package], rows: Mapping[str, Sequence[Affected]])
                 streams.setdefault(stream, []).append(row)
         for stream, said in streams.items():
             votes[stream] = votes.get(stream, 0) + _vote(package, stream, said)
+    return _told(votes, labelled)
+
+
+def _told(votes: Mapping[str, int], labelled: set[str]) -> dict[str, bool]:
+    """Of a module the labelled stream, else the one with the most votes; where nothing speaks for any, nothing."""
+    known = {stream.partition(":")[0] for stream in labelled}
     best: dict[str, int] = {}
     for stream, count in votes.items():
         module = stream.partition(":")[0]
-        best[module] = max(best.get(module, 1), count)
-    told = {stream: count >= best[stream.partition(":")[0]] for stream, count in votes.items()}
-    known = {stream.partition(":")[0] for stream in labelled}
-    told = {stream: on for stream, on in told.items() if stream.partition(":")[0] not in known}
-    certain = {stream.partition(":")[0] for stream, on in told.items() if on}
-    told = {stream: on for stream, on in told.items() if votes[stream] < 0 or stream.partition(":")[0] in certain}
-    return told | dict.fromkeys(labelled, True)
+        best[module] = max(best.get(module, 0), count)
+    told = dict.fromkeys(labelled, True)
+    for stream, count in votes.items():
+        most = best[stream.partition(":")[0]]
+        if stream.partition(":")[0] in known:
+            told[stream] = stream in labelled
+        elif most or count < 0:
+            told[stream] = count == most
+    return told
 
 
 def _vote(package: Package, stream: str, said: Sequence[Affected]) -> int:
