@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.option("--keep", is_flag=True, help="Leave the lab up afterwards.")
 @click.pass_obj
 def command(app: App, keep: bool) -> int:
-    """Raise the lab, scan for lianghui, render the report, verify the evidence, take the lab down.
+    """Raise the lab, import its feeds, scan for lianghui, render the report, verify the evidence, take the lab down.
 
     Where the lab cannot run, the same flow looks at this machine itself.
     """
@@ -33,6 +33,8 @@ def command(app: App, keep: bool) -> int:
         return _show(app, _run(app))
     try:
         demo.raise_lab(app, click.echo)
+        took = demo.take_feeds(app)
+        click.echo(f"feeds     {', '.join(change.name for change in took.changes) or 'as they were'}")
         return _show(app, _run(app))
     finally:
         app.close()

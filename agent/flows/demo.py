@@ -10,7 +10,7 @@ from agent import lab
 from agent.declared import opslocation
 from agent.declared.files import write_atomic
 from agent.declared.workspace import make_workspace
-from agent.flows import report, scan
+from agent.flows import feeds, report, scan
 from agent.flows.engine import advance
 from agent.model.asset import Layer
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.app import App
+    from agent.flows.feeds import Took
     from agent.flows.scan import Watcher
     from agent.flows.summary import Summary
     from agent.model.evidence import Verification
@@ -48,6 +49,11 @@ def raise_lab(app: App, echo: Callable[[str], None]) -> None:
     """Bring the lab up and let this machine be its designated ops location."""
     lab.up(app.root, echo=echo)
     allow_here(app.root)
+
+
+def take_feeds(app: App) -> Took:
+    """Import the lab's disk of feeds."""
+    return feeds.take_in(app, [lab.write_disk(app.state / "lab" / "feeds")])
 
 
 def allow_here(root: Path) -> None:

@@ -6,7 +6,8 @@ systemd-nspawn container in a network namespace of its own. Nothing is a mock.
 
 from __future__ import annotations
 
+from agent.lab.disk import write_disk
 from agent.lab.needs import missing
 from agent.lab.world import MachineState, down, status, up
 
-__all__ = ["MachineState", "down", "missing", "status", "up"]
+__all__ = ["MachineState", "down", "missing", "status", "up", "write_disk"]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from workspaces import Workspace
 
 from agent import lab as world
 from agent.lab.boot import enter
@@ -79,3 +80,12 @@ def lab() -> Iterator[Lab]:
         state["pids"] = [pid for pid in state["pids"] if pid != os.getpid()]
         if not state["pids"] and state["ours"]:
             world.down(ROOT)
+
+
+@pytest.fixture(scope="session")
+def main(lab, tmp_path_factory):
+    """One whole round over the 23 hosts and 3 databases, by the command line."""
+    workspace = Workspace(tmp_path_factory.mktemp("round") / "main", lab.workspace)
+    workspace.done = workspace.run("scan", "--period", "lianghui")
+    workspace.found = workspace.json("findings")
+    return workspace

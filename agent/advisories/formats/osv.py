@@ -210,6 +210,8 @@ def _products(record: dict[str, Any], entry: dict[str, Any], package: dict[str, 
     )
     named.pop("", None)
     name = fields.required(package, "name")
+    if name.endswith("-min"):
+        return  # a cut-down image of a product that has a record of its own, with ranges that are wider
     for product in named or (f"bitnami:{name}",):
         for introduced, fixed, last in _ranges(entry, Scheme.GENERIC) or ():
             yield Affected(
