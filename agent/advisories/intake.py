@@ -94,7 +94,7 @@ def read_feeds(
             raise FeedError(
                 "nothing in it is a feed of a known format",
                 where=", ".join(one_line(str(path)) for path in paths),
-                remedy="`agent feeds import --help` lists the formats",
+                remedy="see docs/feeds.md for what is understood",
             )
         result = importing.finish()
     originals.tidy(store.originals())

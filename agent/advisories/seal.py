@@ -184,7 +184,7 @@ def verified(file: IO[bytes], name: str, trust: Trust) -> Bundle:
         raise FeedError(
             f"the bundle is signed by a key that is not trusted here, {mark}",
             where=name,
-            remedy="compare the fingerprint with its maker by another way, then name it as the trusted key",
+            remedy="compare the fingerprint with its maker by another way, then import it with --trust FINGERPRINT",
         )
     info = _info(manifest, mark, name)
     begin = file.tell()

@@ -63,6 +63,7 @@ def elements(stream: IO[bytes], tags: Iterable[str]) -> Iterator[etree._Element]
                     around.append(element)
                 else:
                     around.pop()
+                    held = held if around else 0
                     yield element
                     element.clear()
             before, front = front, None if root is None else _prune(root, around[0] if around else None)

@@ -145,6 +145,13 @@ def test_memory_stays_flat_however_long_a_document_is(monkeypatch, head, unit, t
     assert peak() - before < 48 << 10
 
 
+def test_many_large_elements_are_not_taken_for_one(monkeypatch):
+    monkeypatch.setattr(xmlwalk, "MAX_ELEMENT", 1 << 20)
+    element = b"<x>" + b"<a>hello</a>" * 15_000 + b"</x>"
+    content = b"<l>" + element * 12 + b"</l>"
+    assert [len(found) for found in source(content).elements(["x"])] == [15_000] * 12
+
+
 def test_lines_are_numbered_and_bounded():
     assert list(source(b"\xef\xbb\xbfa\r\n\n b \n\xe4\xbb\xbf").lines()) == [(1, b"a"), (3, b"b"), (4, b"\xe4\xbb\xbf")]
     with pytest.raises(FeedError, match="more than 10 bytes") as caught:
