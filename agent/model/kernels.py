@@ -21,7 +21,7 @@ _RPM_IMAGE = re.compile(
 )
 _RPM_ASIDE = re.compile(r"kernel-.+|perf|python[23]?-perf|bpftool|rtla|rv|libperf(?:-devel)?|cpupower")
 _RPM_SOURCE = re.compile(r"kernel(?:-(?:rt|uek|lt|ml|plus|aarch64|alt|default|azure))*")
-_MARKS = {"debug", "rt", "64k", "zfcpdump"}
+_MARKS = {"debug", "rt", "64k", "zfcpdump", "PAE", "xen"}
 """Builds beside the plain one, of the same release: `uname -r` ends in `+64k`, `+rt-debug`; CentOS 7 has `.debug`."""
 _IMAGE = re.compile(r"linux-image-(?:unsigned-)?(?P<release>\d\S*)")
 
@@ -64,6 +64,7 @@ def runs(package: Package, kernel: str) -> bool:
         return bool(release) and release == kernel
     kernel = re.sub(r"\.(?=debug$)", "+", kernel)
     if package.arch:
-        return release == kernel
+        # release 5 tells no architecture: `2.6.18-419.el5`, `2.6.18-419.el5PAE`
+        return kernel in {release, release.replace(f".{package.arch}", "", 1).replace("+", "")}
     (release, _, mark), (kernel, _, running) = release.partition("+"), kernel.partition("+")
     return mark == running and kernel.startswith(f"{release}.")

@@ -160,6 +160,15 @@ def test_of_the_builds_of_one_release_the_running_one_is_judged(kernel, name):
     assert [one for one, *_ in told(alma(*installed, kernel=kernel, version="9.4"), what)] == [name]
 
 
+@pytest.mark.parametrize(("kernel", "name"), [("2.6.18-419.el5", "kernel"), ("2.6.18-419.el5PAE", "kernel-PAE")])
+def test_a_kernel_of_release_5_tells_no_architecture(kernel, name):
+    names = ("kernel", "kernel-PAE", "kernel-xen", "kernel-debug")
+    what = known(*(advisory("A-1", rrow(one, "2.6.18-999.el5", stream="oracle:5")) for one in names))
+    installed = tuple(rpm(one, "2.6.18-419.el5", "kernel", arch="i686") for one in names)
+    listing = Listing("ol", "5.11", packages=installed, kernel=kernel)
+    assert [one for one, *_ in told(listing, what)] == [name]
+
+
 def test_a_real_time_kernel_with_its_mark_in_its_version_runs_without_one_in_its_name():
     what = known(advisory("A-1", rrow("kernel-rt-core", "4.18.0-999.rt7.1.el8")))
     release = "4.18.0-477.10.1.rt7.274.el8_8"
