@@ -113,7 +113,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Software:
-    """A server, a library or a jar file as found on a host or told by a database: what a product's feed is asked for."""
+    """A server, a library or a jar file as found on a host or told by a database: what product feeds are asked for."""
 
     kind: str
     """`tomcat`, `redis`, `mariadb`, `oracle`, `openssl` ...; a jar's artifact (`log4j-core`): see docs/software.md."""

@@ -33,7 +33,8 @@ _SAME = {
     "uos server": "uos", "kylin linux advanced server": "kylin", "kylin server": "kylin", "neokylin": "kylin",
     "kylin_linux_advanced_server": "kylin", "debian gnu/linux": "debian", "amzn": "amazon", "amazon linux": "amazon",
     "opensuse": "opensuse", "sles": "suse", "suse linux enterprise server": "suse", "huaweicloud euleros": "euleros",
-    "debian_linux": "debian", "ubuntu_linux": "ubuntu", "anolis_os": "anolis", "almalinux os": "almalinux", "windows": "windows",
+    "debian_linux": "debian", "ubuntu_linux": "ubuntu",
+    "anolis_os": "anolis", "almalinux os": "almalinux", "windows": "windows",
 }  # fmt: skip
 _SIBLINGS = {
     "centos": ("centos", "rhel", "almalinux", "rocky", "oracle"),
