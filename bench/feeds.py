@@ -30,8 +30,8 @@ def peak() -> int:
 
 def load(state: Path, folder: Path) -> dict[str, float]:
     """Import a folder, then the same again."""
-    from agent.advisories.intake import read_feeds  # noqa: PLC0415 - each part pays for what it needs
-    from agent.advisories.store import open_feeds  # noqa: PLC0415
+    from agent.advisories.intake import read_feeds
+    from agent.advisories.store import open_feeds
 
     with open_feeds(state) as store:
         start = time.perf_counter()
@@ -51,8 +51,8 @@ def load(state: Path, folder: Path) -> dict[str, float]:
 
 def synthetic(state: Path, count: int) -> dict[str, float]:
     """Import made-up advisories straight into the store."""
-    from agent.advisories.store import open_feeds  # noqa: PLC0415 - each part pays for what it needs
-    from agent.model.advisory import Advisory, Affected, Authority, Header, Scheme  # noqa: PLC0415
+    from agent.advisories.store import open_feeds
+    from agent.model.advisory import Advisory, Affected, Authority, Header, Scheme
 
     def advisories() -> Iterator[Advisory]:
         for number in range(count):
@@ -81,7 +81,7 @@ def synthetic(state: Path, count: int) -> dict[str, float]:
 def look(state: Path) -> dict[str, float]:
     """What 23 hosts of 600 packages ask for, from a process that has just begun, and again."""
     start = time.perf_counter()
-    from agent.advisories.store import open_feeds  # noqa: PLC0415 - its import is part of the start
+    from agent.advisories.store import open_feeds
 
     begun = time.perf_counter() - start
     with open_feeds(state, readonly=True) as store:

@@ -22,7 +22,7 @@ HIT = Match(
 def host(*pending, listeners=(), packages=()) -> HostFacts:
     return HostFacts(
         "web-01", "debian", "12", "", "debian", "6.1.0-25-amd64", (), packages or (Package("libssl3", "3.0.1-1",
-        "amd64", "openssl", "3.0.1-1", "dpkg"),), pending, 1.0, listeners, (), (), False, (),
+        "amd64", "openssl", "3.0.1-1", "dpkg"),), pending, 1.0, listeners, (), (), None, (),
         (Subject("linux", "web-01", features=frozenset({"apt"})),),
     )  # fmt: skip
 
