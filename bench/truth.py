@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench.truth_table import HEAD, Tally
+from bench.truth_table import HEAD, Tally  # noqa: E402 - the path is set first
 
 SETS = ("alma", "openeuler", "debian", "redhat", "rules", "windows")
 

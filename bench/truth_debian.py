@@ -1,4 +1,4 @@
-"""Debian hosts "updated on day D" by the dates of DSAs (11) and by changelogs (12), and what apt says of this machine."""
+"""Debian hosts of a day by the dates of DSAs (11) and of changelogs (12), and what apt says of this machine."""
 
 from __future__ import annotations
 
@@ -77,6 +77,7 @@ def _host(fixes: Iterable[_Fix], day: str) -> tuple[list[_Fix], Open]:
     return installed, truth
 
 
+QUERY = "${binary:Package},${db:Status-Abbrev},${Version},${source:Package},${source:Version}\\n"
 _IMAGE = "linux-image-9.9.0-9-amd64"
 
 
@@ -128,7 +129,7 @@ def _machine(feeds: Path, matcher: Matcher) -> Tally:
     """
     row = Tally("Debian 12, this machine", "apt", note="counts packages, not CVEs")
     listed = subprocess.run(
-        ["dpkg-query", "-W", "-f=${binary:Package},${db:Status-Abbrev},${Version},${source:Package},${source:Version}\\n"],
+        ["dpkg-query", "-W", f"-f={QUERY}"],
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     pending = subprocess.run(["apt-get", "-s", "upgrade"], capture_output=True, text=True, check=False).stdout

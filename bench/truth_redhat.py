@@ -35,13 +35,16 @@ class _Definition:
 
 
 def _goldens(feeds: Path) -> Iterator[_Definition]:
-    with (feeds / FEED).open("rb") as packed, zstandard.ZstdDecompressor().stream_reader(packed) as plain:
-        with tarfile.open(fileobj=plain, mode="r|") as members:
-            for one in members:
-                if "/golden/" in one.name and (hit := re.search(r"golden/(?:(\d)/.*/definitions/|ELSA)", one.name)):
-                    text = members.extractfile(one)
-                    if text and (found := _definition(json.load(text), hit[1] or "")):
-                        yield from _by_release(found)
+    with (
+        (feeds / FEED).open("rb") as packed,
+        zstandard.ZstdDecompressor().stream_reader(packed) as plain,
+        tarfile.open(fileobj=plain, mode="r|") as members,
+    ):
+        for one in members:
+            hit = re.search(r"/golden/(?:(\d)/.*/definitions/|ELSA)", one.name)
+            text = members.extractfile(one) if hit else None
+            if hit and text and (found := _definition(json.load(text), hit[1] or "")):
+                yield from _by_release(found)
 
 
 def _definition(said: dict[str, Any], major: str) -> _Definition | None:
