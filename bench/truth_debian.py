@@ -118,7 +118,7 @@ def _dated(name: str, decided: str, fixes: list[_Fix], days: Iterable[str], matc
             right = {one for one in truth if not (one[1].startswith("lib") and one[1].endswith("-x"))}
             row.add(right if form == "dpkg -l" else truth, by_cve(told), f"{form}/{day}")
             if form == "dpkg -l":
-                row.note = "packages whose source bears another name are not judged: the table does not tell it"
+                row.note = "a table tells no sources; counted are packages that bear their source's name"
     yield from rows.values()
 
 

@@ -95,7 +95,7 @@ def stream_of(listing: Listing, sizes: Mapping[str, int]) -> tuple[str, ...]:
 
 def keys(listing: Listing, sizes: Mapping[str, int]) -> set[tuple[str, str]]:
     """What has to be looked up: (stream, package or source)."""
-    names = {one.name for one in listing.packages} | {kernels.source_name(one.source) for one in listing.packages}
+    names = {one.name for one in listing.packages} | {kernels.source_of(one) for one in listing.packages}
     return {(stream, name) for stream in stream_of(listing, sizes) for name in names}
 
 
@@ -192,7 +192,7 @@ class _Package:
         self, package: Package, listing: Listing, there: tuple[str, ...], known: Known, on: modules.Enabled
     ) -> None:
         self.package, self.listing, self.there, self.known, self.on = package, listing, there, known, on
-        self.source = kernels.source_name(package.source)
+        self.source = kernels.source_of(package)
         signed = self.source != package.source
         # Debian numbers its signed kernels apart (6.1.76+1); the binary's version is the source's (6.1.76-1)
         self.source_version = package.version if signed else package.source_version

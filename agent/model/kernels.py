@@ -23,6 +23,10 @@ _RPM_ASIDE = re.compile(r"kernel-.+|perf|python[23]?-perf|bpftool|rtla|rv|libper
 _RPM_SOURCE = re.compile(r"kernel(?:-(?:rt|uek|lt|ml|plus|aarch64|alt|default|azure))*")
 _MARKS = {"debug", "rt", "64k", "zfcpdump", "PAE", "xen"}
 """Builds beside the plain one, of the same release: `uname -r` ends in `+64k`, `+rt-debug`; CentOS 7 has `.debug`."""
+_UBUNTU_IMAGE = re.compile(
+    r"linux-image-(?:unsigned-)?(?P<series>\d+\.\d+)\.\d+-\d+-"
+    r"(?P<flavour>generic|lowlatency|aws|azure|gcp|gke|gkeop|ibm|kvm|nvidia|oem|oracle|raspi)(?:-\w+)?"
+)
 _IMAGE = re.compile(r"linux-image-(?:unsigned-)?(?P<release>\d\S*)")
 
 
@@ -34,6 +38,24 @@ def source_name(source: str) -> str:
     if not source.startswith("linux-signed"):
         return source
     return "linux" + re.sub(r"-(?:amd64|arm64|i386)$", "", source.removeprefix("linux-signed"))
+
+
+def source_of(package: Package) -> str:
+    """The source that advisories name; of Ubuntu's kernels by name and version where a list does not tell sources.
+
+    A table of dpkg -l gives no source, and `linux` is guessed: `linux-image-6.5.0-27-generic` 6.5.0-27.28~22.04.1 is
+    linux-hwe-6.5, the same for aws is linux-aws-6.5, without the mark of a backport linux-aws.
+    """
+    hit = _UBUNTU_IMAGE.fullmatch(package.name) if package.source in {"linux", package.name} else None
+    if package.manager != "dpkg" or not hit:
+        return source_name(package.source)
+    series, flavour = hit["series"], hit["flavour"]
+    backport = re.search(r"~\d\d\.\d\d", package.version) is not None
+    if flavour == "generic" or (flavour == "lowlatency" and tuple(map(int, series.split("."))) < (5, 15)):
+        return f"linux-hwe-{series}" if backport else "linux"
+    if flavour == "lowlatency" and backport:
+        return f"linux-lowlatency-hwe-{series}"
+    return f"linux-{flavour}-{series}" if backport or flavour == "oem" else f"linux-{flavour}"
 
 
 def of_kernel(package: Package) -> bool:

@@ -186,6 +186,29 @@ def test_ubuntus_kernel_is_the_image_of_the_running_release():
     assert told(listing, what) == [("linux-image-5.15.0-91-generic", "USN-1", ("CVE-2024-1",))]
 
 
+@pytest.mark.parametrize(
+    ("image", "version", "source"),
+    [
+        ("6.5.0-27-generic", "6.5.0-27.28~22.04.1", "linux-hwe-6.5"),
+        ("5.15.0-91-generic", "5.15.0-91.101", "linux"),
+        ("5.15.0-91-lowlatency", "5.15.0-91.101", "linux-lowlatency"),
+        ("6.5.0-27-lowlatency", "6.5.0-27.28~22.04.1", "linux-lowlatency-hwe-6.5"),
+        ("5.4.0-150-lowlatency", "5.4.0-150.167", "linux"),
+        ("5.15.0-1056-aws", "5.15.0-1056.61", "linux-aws"),
+        ("6.5.0-1001-azure", "6.5.0-1001.1~22.04.1", "linux-azure-6.5"),
+        ("6.5.0-1020-oem", "6.5.0-1020.21", "linux-oem-6.5"),
+        ("6.1.0-18-amd64", "6.1.90-1~bpo11+1", "linux"),
+    ],
+)
+def test_ubuntus_kernels_of_a_list_without_sources_are_told_by_name_and_version(image, version, source):
+    what = known(advisory("USN-1", row(source, f"{version}.99", stream="ubuntu:22.04")))
+    listing = Listing(
+        "ubuntu", "22.04", packages=(deb(f"linux-image-{image}", version, "linux"),), kernel=image, sources=False
+    )
+    assert {("ubuntu:22.04", source)} <= packages.keys(listing, what.sizes)
+    assert told(listing, what)
+
+
 # 3. the earliest fix for each CVE and stream
 
 
