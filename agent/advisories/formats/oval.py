@@ -239,6 +239,7 @@ def _named(ident: str, title: str, references: list[tuple[str, str, etree._Eleme
 
 def _title(text: str, name: str, description: str) -> str:
     """Without the id; Debian's and Ubuntu's titles tell only package or release, so the description says the rest."""
+    text = " ".join(text.split())  # else the pattern tries every way to share long white space
     hit = _TITLE.fullmatch(text)
     rest = fields.line(hit["rest"] if hit else text)
     rest = rest.removeprefix(name).lstrip(" :-") or rest

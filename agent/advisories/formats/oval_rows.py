@@ -23,6 +23,12 @@ _APART = re.compile(r"\.ksplice\d|_fips\b")
 """Builds that are not compared with normal ones."""
 
 
+MAX_ROWS = 100_000
+"""Of one advisory; a kernel of Ubuntu's, the largest, has some thousands."""
+MAX_ALL = 5_000_000
+"""Of one document: many tests of one variable with many names multiply."""
+
+
 class _Row(NamedTuple):
     """A row but for its architectures."""
 
@@ -43,9 +49,10 @@ class Rows:
         """There are none yet."""
         self._advisories: dict[str, Advisory] = {}
         self._rows: dict[str, dict[_Row, tuple[str, ...]]] = {}
+        self._count = 0
 
     def add(self, one: Definition, leaf: Leaf, rows: list[tuple[_Row, tuple[str, ...]]]) -> None:
-        """Add rows of a definition's test, each with its architectures."""
+        """Add rows of a definition's test, each with its architectures. Raises ValueError for absurdly many."""
         if not rows:
             return
         advisory = one.advisory
@@ -58,6 +65,10 @@ class Rows:
             there = known.get(row, arches)
             # no architecture named speaks of all
             known[row] = tuple(dict.fromkeys((*there, *arches))) if there and arches else ()
+        self._count += len(rows)
+        if len(known) > MAX_ROWS or self._count > MAX_ALL:
+            most = f"{MAX_ROWS} in one advisory" if len(known) > MAX_ROWS else f"{MAX_ALL}"
+            raise ValueError(f"more packages than any feed names: over {most}")
 
     def advisory(self, ident: str) -> Iterator[Advisory]:
         """The advisory of this id, if it has rows, which are then forgotten."""

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from xmlmutate import mutated
 
-from agent.advisories.formats import oval
+from agent.advisories.formats import oval, oval_rows
 from agent.advisories.source import FeedError
 from agent.model.advisory import Authority, Header, Scheme
 
@@ -182,6 +182,24 @@ def test_criteria_without_end_are_refused() -> None:
     deep = '<criteria operator="AND">' * 80 + "</criteria>" * 80
     content = sample("anolis.xml").replace('<criteria operator="OR">', deep + '<criteria operator="OR">', 1)
     with pytest.raises(FeedError, match="more than 60 levels"):
+        read(OVAL, content)
+
+
+def test_a_title_of_white_space_takes_no_time() -> None:
+    content = sample("anolis.xml").replace("<title>", "<title>a" + " " * 200_000)
+    assert len(advisories(OVAL, content)) == 1
+
+
+def test_names_that_multiply_with_tests_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = "".join(f"<value>name{number}</value>" for number in range(60))
+    begin, end = (content := sample("ubuntu-cve.xml")).index("<value>"), content.index("</constant_variable>")
+    content = content[:begin] + names + content[end:]
+    monkeypatch.setattr(oval_rows, "MAX_ROWS", 50)
+    with pytest.raises(FeedError, match=r"line \d+.*over 50 in one advisory"):
+        read(OVAL, content)
+    monkeypatch.setattr(oval_rows, "MAX_ROWS", 1000)
+    monkeypatch.setattr(oval_rows, "MAX_ALL", 55)
+    with pytest.raises(FeedError, match=r"line \d+.*over 55"):
         read(OVAL, content)
 
 
