@@ -226,6 +226,8 @@ class _Package:
                     yield self._said(candidate, self.source_version)
 
     def _speaks(self, row: Affected) -> bool:
+        if row.scheme is not self.scheme:
+            return False  # a package of another manager, whose versions cannot be compared
         arches = row.arches
         if arches and self.package.arch and self.package.arch not in {"noarch", "all", *arches}:
             return False

@@ -489,3 +489,9 @@ def test_a_label_of_one_package_tells_the_stream_of_another_that_lost_it():
     )
     labelled = rpm("nodejs", NODE, module=module("18"))
     assert [one for _, one, _ in told(alma(labelled, rpm("npm", "1:9.1-1.module_el8.9.0+7+cd")), what)] == ["A-18"]
+
+
+def test_a_package_of_another_manager_is_not_compared():
+    what = known(advisory("openEuler-SA-1", rrow("openssl", "1:1.1.1-9", stream="openeuler:22.03-lts-sp3")))
+    both = (deb("openssl", "3.0.20-1~deb12u2"), rpm("openssl", "1:1.1.1-9"))
+    assert not told(Listing("openEuler", "22.03-LTS-SP3", packages=both), what)
