@@ -55,6 +55,8 @@ _REBUILDS = {
     "FEDORA-EPEL": "epel",
 }  # fmt: skip
 _PREFIX = re.compile(r"(?:(?P<rebuild>RH|AL|RL|RX|EL|CE|AN)[SBE]A|(?P<extra>FEDORA-EPEL))-")
+_STREAM = re.compile(r"[a-z-]+:[a-z0-9.-]{1,40}")
+"""What names of collections come to is shown and stored: nothing else is taken for a stream."""
 _ENTERPRISE = re.compile(r"[.+]el(\d+)(?!\d)")
 _TAGS = (
     (re.compile(r"[.+]ky(\d+)(?!\d)"), "kylin:v{}"),
@@ -186,7 +188,7 @@ def _affected(element: etree._Element, ident: str) -> Iterator[Affected]:
         packages = list(collection.iterfind("{*}package"))
         told = (_text(collection, "name"), collection.get("short", ""), _text(element, "release"))
         stream = _stream(told, [one.get("release", "") for one in packages], ident)
-        if not stream:
+        if not _STREAM.fullmatch(stream):
             continue
         modules = tuple(_modules(collection))
         for package in packages:

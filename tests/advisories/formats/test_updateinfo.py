@@ -136,6 +136,8 @@ def test_openeuler_tells_its_pack_by_the_packages_only():
         ({"name": "openEuler-22.03-LTS-SP1"}, "openeuler:22.03-lts-sp1"),
         ({"name": "openEuler 22.03 LTS", "release": "1.oe2203sp4"}, "openeuler:22.03-lts-sp4"),
         ({"more": "<release>Fedora Linux 43</release>"}, "fedora:43"),
+        ({"name": "Amazon Linux \u202e9"}, ""),
+        ({"name": f"Amazon Linux x{'9' * 60}"}, ""),
         ({"more": "<release>Kylin Linux Advanced Server V10 SP3</release>", "release": "1.ky10"}, "kylin:v10-sp3"),
     ],
 )
