@@ -36,8 +36,20 @@ _CVRF = "{http://www.icasi.org/CVRF/schema/cvrf/1.1}"
 _PROD = "{http://www.icasi.org/CVRF/schema/prod/1.1}"
 _VULN = "{http://www.icasi.org/CVRF/schema/vuln/1.1}"
 _SPACE = {"v": _VULN.strip("{}")}
+_BETWEEN = "\ue000"
+_TOLD = ("Description", "Supercedence", "RestartRequired", "SubType", "FixedBuild")
+"""What is read of a remediation, at once: a call for each would take as long as parsing the document."""
+_UPDATE = etree.XPath(
+    "concat(" + f", '{_BETWEEN}', ".join(f"v:{one}" for one in _TOLD) + ")", namespaces=_SPACE, smart_strings=False
+)
 _NUMBERS = etree.XPath("v:ProductID/text()", namespaces=_SPACE, smart_strings=False)
+_FIXES = etree.XPath("v:Remediations/v:Remediation[@Type='Vendor Fix']", namespaces=_SPACE)
 _GRADED = etree.XPath("v:Threats/v:Threat[@Type='Severity']", namespaces=_SPACE)
+_GRADES = etree.XPath(
+    "v:Threats/v:Threat[@Type='Severity']/v:Description/text()", namespaces=_SPACE, smart_strings=False
+)
+_SETS = etree.XPath("v:CVSSScoreSets/v:ScoreSet", namespaces=_SPACE)
+_VECTORS = etree.XPath("v:CVSSScoreSets/v:ScoreSet/v:Vector/text()", namespaces=_SPACE, smart_strings=False)
 _ID = re.compile(r"(?:CVE-\d{4}-\d{4,12}|ADV\d{6,8})(?!\w)")
 _KB = re.compile(r"(?:KB)?(\d{6,7})")
 _KBS = re.compile(r"(?<![\d.-])(?:KB)?(\d{6,7})(?![\d.])")
@@ -45,7 +57,7 @@ _BUILD = re.compile(r"[\W_]*[vV]?(\d{1,6}\.\d{1,6}\.\d{1,6}\.\d{1,6})[\W_]*")
 _SYSTEM = re.compile(r"(?:6\.[0-3]|10\.0)\.(\d+)\.\d+")
 _FIRST_BUILD = 6000
 """Vista's; the tools in Microsoft's own updates bear numbers like 1.1.0.0."""
-_GRADES = ("Critical", "Important", "Moderate", "Low")
+_WORDS = ("Critical", "Important", "Moderate", "Low")
 _MOST_SCORE = 10.0
 
 
@@ -165,22 +177,28 @@ def _vulnerability(element: _Element, products: Mapping[str, str]) -> Iterator[R
 def _rows(element: _Element, products: Mapping[str, str]) -> tuple[Affected, ...]:
     """One a product and fix; the same fix told twice is one."""
     found: dict[Affected, None] = {}
-    for remediation in element.iterfind(f"{_VULN}Remediations/{_VULN}Remediation"):
-        if remediation.get("Type") != "Vendor Fix":
-            continue
+    for remediation in cast("list[_Element]", _FIXES(element)):
         names = _kept(remediation, products)
-        if not names:
-            continue
-        hit = _KB.fullmatch(_text(remediation, f"{_VULN}Description"))
-        update = f"KB{hit[1]}" if hit else ""
-        supersedes = _superseded(_text(remediation, f"{_VULN}Supercedence"), update)
-        reboot = _text(remediation, f"{_VULN}RestartRequired").lower() == "yes"
-        told = _text(remediation, f"{_VULN}FixedBuild")
-        for name in names:
-            fixed = build(told, name)
-            if update or fixed:
-                found[_row(name, fixed, update, supersedes, reboot)] = None
+        if names:
+            update, supersedes, reboot, told = _update(cast("str", _UPDATE(remediation)))
+            for name in names:
+                fixed = build(told, name)
+                if update or fixed:
+                    found[_row(name, fixed, update, supersedes, reboot)] = None
     return tuple(found)
+
+
+@lru_cache(maxsize=16384)
+def _update(text: str) -> tuple[str, tuple[str, ...], bool, str]:
+    """KB, what it replaces, whether it needs a restart, and the build that it brings as it is written."""
+    description, superseded, restart, kind, told = (part.strip() for part in text.split(_BETWEEN, len(_TOLD) - 1))
+    hit = _KB.fullmatch(description)
+    update = f"KB{hit[1]}" if hit else ""
+    # `5032197`, `3139852; 3145739`, `MS16-104, 3185319`
+    kbs = dict.fromkeys(f"KB{number}" for number in _KBS.findall(superseded))
+    # a hot patch needs no restart by its nature, though its record often says so
+    reboot = restart.lower() == "yes" and "hotpatch" not in kind.lower()
+    return update, tuple(one for one in kbs if one != update), reboot, told
 
 
 @lru_cache(maxsize=16384)
@@ -204,26 +222,27 @@ def _kept(element: _Element, products: Mapping[str, str]) -> list[str]:
     return names
 
 
-@lru_cache(maxsize=16384)
-def _superseded(text: str, update: str) -> tuple[str, ...]:
-    """KBs in Microsoft's field, `5032197`, `3139852; 3145739` or `MS16-104, 3185319`, each once."""
-    return tuple(one for one in dict.fromkeys(f"KB{number}" for number in _KBS.findall(text)) if one != update)
-
-
 def _severity(element: _Element, products: Mapping[str, str]) -> str:
     """The worst of Microsoft's words for a kept product; empty when it graded none."""
-    threats = cast("list[_Element]", _GRADED(element))
-    found = {_text(one, f"{_VULN}Description") for one in threats if _kept(one, products)}
-    return next((word for word in _GRADES if word in found), "")
+    found = {one.strip() for one in cast("list[str]", _GRADES(element))}
+    if len(found) > 1:
+        threats = cast("list[_Element]", _GRADED(element))
+        found = {_text(one, f"{_VULN}Description") for one in threats if _kept(one, products)}
+    return next((word for word in _WORDS if word in found), "")
 
 
 def _score(element: _Element, products: Mapping[str, str]) -> tuple[float | None, str]:
     """The highest CVSS base score for a kept product."""
-    sets = element.iterfind(f"{_VULN}CVSSScoreSets/{_VULN}ScoreSet")
-    told = {(_text(one, f"{_VULN}Vector"), _text(one, f"{_VULN}BaseScore")) for one in sets if _kept(one, products)}
-    score, vector = fields.best_score(vector for vector, _ in told)
+    vectors = {one.strip() for one in cast("list[str]", _VECTORS(element))}
+    if len(vectors) == 1:
+        score, vector = fields.best_score(vectors)
+        if score is not None:
+            return score, vector
+    sets = [one for one in cast("list[_Element]", _SETS(element)) if _kept(one, products)]
+    score, vector = fields.best_score({_text(one, f"{_VULN}Vector") for one in sets})
     if score is None:
-        score = max((one for _, text in told if (one := _number(text)) is not None), default=None)
+        written = {_text(one, f"{_VULN}BaseScore") for one in sets}
+        score = max((one for text in written if (one := _number(text)) is not None), default=None)
     return score, vector
 
 
