@@ -49,6 +49,51 @@ def load(state: Path, folder: Path) -> dict[str, float]:
     }
 
 
+def bare(folder: Path) -> dict[str, float]:
+    """The floor: decompress everything and parse it, keep nothing."""
+    import gzip
+    import io
+    import tarfile
+
+    import zstandard
+    from lxml import etree
+
+    def documents() -> Iterator[bytes]:
+        for path in sorted(folder.rglob("*")):
+            if not path.is_file() or path.suffix == ".zip":
+                continue
+            raw = path.read_bytes()
+            if path.suffix == ".zst":
+                raw = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(raw)).read()
+            elif path.suffix == ".gz":
+                raw = gzip.decompress(raw)
+            if ".tar" in path.suffixes:
+                with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
+                    for member in archive:
+                        held = archive.extractfile(member)
+                        yield held.read() if held else b""
+            else:
+                yield raw
+
+    start = time.perf_counter()
+    for raw in documents():
+        head = raw[:200].lstrip()
+        try:
+            if head.startswith(b"<"):
+                etree.parse(io.BytesIO(raw))
+            elif head.startswith(b"{"):
+                try:
+                    json.loads(raw)
+                except ValueError:
+                    for line in raw.splitlines():
+                        json.loads(line)
+            else:
+                [line.split(b";") for line in raw.splitlines()]
+        except (ValueError, etree.LxmlError):
+            continue
+    return {"seconds": time.perf_counter() - start, "MiB": peak()}
+
+
 def synthetic(state: Path, count: int) -> dict[str, float]:
     """Import made-up advisories straight into the store."""
     from agent.advisories.store import open_feeds
@@ -143,11 +188,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", default=os.environ.get("AGENT_TEST_FEEDS") or ROOT.parent / "shared/feeds")
     parser.add_argument("--synthetic", type=int, default=0)
-    parser.add_argument("--part", choices=["load", "synthetic", "look"])
+    parser.add_argument("--part", choices=["bare", "load", "synthetic", "look"])
     parser.add_argument("--state", type=Path)
     asked = parser.parse_args()
     if asked.part:
         parts = {
+            "bare": lambda: bare(Path(asked.folder)),
             "load": lambda: load(asked.state, Path(asked.folder)),
             "synthetic": lambda: synthetic(asked.state, asked.synthetic),
             "look": lambda: look(asked.state),
