@@ -79,19 +79,21 @@ def enabled(packages: Iterable[Package], rows: Mapping[str, Sequence[Affected]])
 
 
 def _told(votes: Mapping[str, int], labelled: set[str]) -> dict[str, bool]:
-    """Of a module the labelled stream, else the one with the most votes; where nothing speaks for any, nothing."""
+    """Of a module the labelled stream, else the one with the most votes, else the only one that is known.
+
+    Where nothing speaks for any of several, nothing is said of them.
+    """
     known = {stream.partition(":")[0] for stream in labelled}
-    best: dict[str, int] = {}
+    counts: dict[str, list[int]] = {}
     for stream, count in votes.items():
-        module = stream.partition(":")[0]
-        best[module] = max(best.get(module, 0), count)
+        counts.setdefault(stream.partition(":")[0], []).append(count)
     told = dict.fromkeys(labelled, True)
     for stream, count in votes.items():
-        most = best[stream.partition(":")[0]]
+        every = counts[stream.partition(":")[0]]
         if stream.partition(":")[0] in known:
             told[stream] = stream in labelled
-        elif most or count < 0:
-            told[stream] = count == most
+        elif count < 0 or len(every) == 1 or max(every) > 0:
+            told[stream] = count >= 0 and count == max(every)
     return told
 
 

@@ -495,3 +495,8 @@ def test_a_package_of_another_manager_is_not_compared():
     what = known(advisory("openEuler-SA-1", rrow("openssl", "1:1.1.1-9", stream="openeuler:22.03-lts-sp3")))
     both = (deb("openssl", "3.0.20-1~deb12u2"), rpm("openssl", "1:1.1.1-9"))
     assert not told(Listing("openEuler", "22.03-LTS-SP3", packages=both), what)
+
+
+def test_the_only_stream_of_a_module_that_is_known_needs_no_sign():
+    what = known(advisory("A-1", rrow("libvirt", "8.0.0-1.module_el8.7.0+1+ab", modules=("virt:rhel",))))
+    assert told(alma(rpm("libvirt", "6.0.0-35.module_el8.5.0+2+cd"), **UNLABELLED), what)
