@@ -41,6 +41,7 @@ UNNAMED = {
 NOTES = {"8": "the feed's dates run backwards for expat, php:7.4, squid:4 and containers-common"}
 """An older build was published after a newer one; all other differences of lists without labels are streams that share
 their packages (idm:DL1 and idm:client) or a day's build (container-tools)."""
+UNLISTED = "rpm -qa, unlisted builds"
 PACKAGES = 600
 _ASIDE = re.compile(
     r"kernel-(?!core$|uki-virt$|modules$|modules-core$|modules-extra$).*|perf|python3-perf|bpftool|rtla|rv|libperf"
@@ -137,9 +138,21 @@ def _source(package: str, version: str) -> str:
     return f"{name}-{bare}.src.rpm"
 
 
+def _unlisted(bare: str) -> str:
+    """A modular version as a bug-fix build between two advisories would have it: neither it nor its build is known."""
+    changed = re.sub(r"(\.module_el[^+]*)[+]\d+[+][0-9a-f]+", r"\1+99999+0f0f0f0f", bare)
+    return changed if changed == bare else f"{changed}.0"
+
+
 def _forms(host: list[tuple[_Fix, list[_Fix]]], major: str) -> dict[str, str]:
     """The same packages as four commands print them."""
-    forms: dict[str, list[str]] = {"full query": [], "query without label": [], "query to ARCH": [], "rpm -qa": []}
+    forms: dict[str, list[str]] = {
+        "full query": [],
+        "query without label": [],
+        "query to ARCH": [],
+        "rpm -qa": [],
+        UNLISTED: [],
+    }
     for one, _ in host:
         epoch, _, bare = one.version.rpartition(":")
         version, _, release = bare.partition("-")
@@ -150,6 +163,7 @@ def _forms(host: list[tuple[_Fix, list[_Fix]]], major: str) -> dict[str, str]:
         forms["query without label"].append(f"{row} {source}")
         forms["query to ARCH"].append(row)
         forms["rpm -qa"].append(f"{one.package}-{bare}.x86_64")
+        forms[UNLISTED].append(f"{one.package}-{_unlisted(bare)}.x86_64")
     return {name: "\n".join(lines) + "\n" for name, lines in forms.items()}
 
 

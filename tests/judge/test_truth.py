@@ -33,9 +33,10 @@ def test_almalinux_hosts_of_a_day_are_judged_as_by_the_dates(tmp_path, monkeypat
     monkeypatch.setattr(truth_alma, "DAYS", {"8": ("2023-06-30",), "9": ("2024-06-30",), "10": ("2025-12-31",)})
     for name, one in rows("alma", tmp_path).items():
         labelled = "full" in name or "Linux 8" not in name
+        known = labelled or "unlisted" not in name
         assert one.right > 1_000, name
-        assert one.precision >= (0.999 if labelled else 0.99), (name, one.differences[:5])
-        assert one.recall >= 0.999, (name, one.differences[:5])
+        assert one.precision >= (0.999 if labelled else 0.98), (name, one.differences[:5])
+        assert one.recall >= (0.999 if known else 0.97), (name, one.differences[:5])
 
 
 @needs_feeds
