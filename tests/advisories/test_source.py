@@ -189,3 +189,9 @@ def test_no_bytes_make_another_error(data):
         texts(bytes(whole) + data.draw(st.binary(max_size=8)))
     except FeedError:
         return
+
+
+def test_a_document_type_for_another_root_is_refused():
+    raw = b'<!DOCTYPE other [<!ENTITY a "b">]>\n<updates><x y="&a;"/></updates>'
+    with pytest.raises(FeedError, match="another root"):
+        list(Source("disk/u.xml", io.BytesIO(raw)).elements(["x"]))
