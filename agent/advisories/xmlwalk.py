@@ -120,7 +120,8 @@ def _refuse_declarations(root: etree._Element, seen: bytes) -> None:
     dtd = root.getroottree().docinfo.internalDTD
     if dtd is None:
         return
-    if (dtd.name or "").rpartition(":")[2] != etree.QName(root).localname:
+    named: str = getattr(dtd, "name", None) or ""  # lxml-stubs lack it
+    if named.rpartition(":")[2] != etree.QName(root).localname:
         # libxml2 would not write its declarations out again below
         raise XmlRefusedError("its document type is for another root element: no feed does that", _line(root))
     # Written out again, declarations are plain to see in any encoding; in text and attributes `<` is escaped.
