@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+from agent.judge.packages import cve_order
 from agent.judge.windowsbuilds import BROUGHT, CLIENTS, SERVERS, TWINS
 from agent.model.advisory import Affected, Authority, Candidate, Confidence, Listing, Match, Status
 
@@ -318,7 +319,7 @@ def _match(line: int, told: _Told, confidence: Confidence, cves: Iterable[str], 
     return Match(
         advisory=head.id,
         feed=head.feed,
-        cves=tuple(sorted((one for one in cves if one.startswith("CVE-")), key=lambda one: (one[4:8], int(one[9:])))),
+        cves=tuple(sorted((one for one in cves if one.startswith("CVE-")), key=cve_order)),
         package=row.package,
         source=row.package,
         arch="",

@@ -223,7 +223,7 @@ def _kept(element: _Element, products: Mapping[str, str]) -> list[str]:
 
 
 def _severity(element: _Element, products: Mapping[str, str]) -> str:
-    """The worst of Microsoft's words for a kept product; empty when it graded none."""
+    """Microsoft's one word, or of several the worst for a kept product; empty when it graded none."""
     found = {one.strip() for one in cast("list[str]", _GRADES(element))}
     if len(found) > 1:
         threats = cast("list[_Element]", _GRADED(element))
@@ -232,7 +232,7 @@ def _severity(element: _Element, products: Mapping[str, str]) -> str:
 
 
 def _score(element: _Element, products: Mapping[str, str]) -> tuple[float | None, str]:
-    """The highest CVSS base score for a kept product."""
+    """The one CVSS vector, or of several the highest for a kept product; without a vector the bare score."""
     vectors = {one.strip() for one in cast("list[str]", _VECTORS(element))}
     if len(vectors) == 1:
         score, vector = fields.best_score(vectors)
