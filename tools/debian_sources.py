@@ -1,7 +1,7 @@
 """Write agent/observe/debian-sources.txt anew: which source a Debian binary package is built from.
 
-python tools/debian_sources.py DSA-LIST... : sources that the security tracker's lists name, and what this machine's
-apt lists say is built of them. `dpkg -l` tells no source, and advisories are about sources.
+python tools/debian_sources.py LIST... : sources that the security tracker's lists (or lines of JSON with a field
+`source`) name, and what this machine's apt lists say is built of them or of another series (python3.9, python3.11). `dpkg -l` tells no source, and advisories are about sources.
 """
 
 from __future__ import annotations
@@ -39,14 +39,21 @@ def named(paths: list[str]) -> set[str]:
         raw = Path(path).read_bytes()
         text = (gzip.decompress(raw) if path.endswith(".gz") else raw).decode("utf-8")
         found |= set(re.findall(r"^\s+\[\w+\] - (\S+)", text, re.MULTILINE))
+        found |= set(re.findall(r'"source": "([^"]+)"', text))
     return found
+
+
+def series(source: str) -> str:
+    """A source's name without its series: python3.11 is python, postgresql-15 is postgresql."""
+    return re.sub(r"-?\d[\d.]*$", "", source)
 
 
 def main() -> None:
     """Write the table."""
     wanted, by_source = named(sys.argv[1:]), {}
+    stems = {series(source) for source in wanted if series(source) != source}
     for binary, source in built().items():
-        if source in wanted and binary != source:
+        if binary != source and (source in wanted or series(source) in stems):
             by_source.setdefault(source, []).append(binary)
     lines = [f"{source}: {' '.join(sorted(binaries))}\n" for source, binaries in sorted(by_source.items())]
     OUT.write_text(HEAD + "".join(lines), encoding="utf-8")

@@ -31,8 +31,13 @@ if TYPE_CHECKING:
 def command(app: App, system: str, path: Path | None, kernel: str, product: str, as_json: bool) -> int:
     """Judge a package list that somebody brought against the imported feeds.
 
+    \b
+    Lists that tell all:
+      rpm -qa --queryformat '%{NAME} %{EPOCHNUM} %{VERSION} %{RELEASE} %{ARCH} %{SOURCERPM} %{MODULARITYLABEL}\\n'
+      dpkg-query -W -f='${binary:Package},${db:Status-Abbrev},${Version},${source:Package},${source:Version}\\n'
+
     Exit codes: 0 nothing found, 1 findings, 2 error, 3 no feed speaks of that system (nothing was judged).
-    """
+    """  # noqa: D301 - Click reads the escape that keeps lines
     from agent.flows.bare import judge_list
 
     judged = judge_list(app, system, path, kernel=kernel, product=product)

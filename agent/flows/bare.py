@@ -87,6 +87,9 @@ def _linux(matcher: Matcher, asked: Listing) -> tuple[tuple[Match, ...], tuple[s
         notes.append(
             f"the imported feeds hold only {count} advisories of {', '.join(streams)}: what is not told may be open"
         )
+    if not asked.sources:
+        told = "taken from a table of Debian 12" if _manager(asked) == "dpkg" else "taken to bear their packages' names"
+        notes.append(f"the list tells no sources; they were {told}: give the query of `agent match --help` to be sure")
     running = packages.running(asked)
     if running and not asked.kernel:
         notes.append(f"the running kernel is not known; the newest installed, {running}, was taken for it (--kernel)")
@@ -96,6 +99,10 @@ def _linux(matcher: Matcher, asked: Listing) -> tuple[tuple[Match, ...], tuple[s
     if aside:
         notes.append(f"{aside} packages of a kernel's source that does not run were left out (headers, tools)")
     return matcher.match(asked), streams, notes
+
+
+def _manager(asked: Listing) -> str:
+    return asked.packages[0].manager if asked.packages else ""
 
 
 def _windows(matcher: Matcher, asked: Listing) -> tuple[tuple[Match, ...], tuple[str, ...], list[str]]:
