@@ -1,7 +1,8 @@
 """Write agent/observe/debian-sources.txt anew: which source a Debian binary package is built from.
 
 python tools/debian_sources.py LIST... : sources that the security tracker's lists (or lines of JSON with a field
-`source`) name, and what this machine's apt lists say is built of them or of another series (python3.9, python3.11). `dpkg -l` tells no source, and advisories are about sources.
+`source`) name, and what this machine's apt lists say is built of them or of another series (python3.9, python3.11).
+`dpkg -l` tells no source, and advisories are about sources.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from functools import cache
 from importlib.resources import files
 
 _END = re.compile(r"(?:t64)?$")
-_STEM = re.compile(r"[\d.]+(?:t64)?(?P<rest>-[a-z]+)?$")
+_STEM = re.compile(r"[\d.]+(?:t64)?$")
 
 
 @cache
@@ -24,14 +24,13 @@ def _table() -> tuple[dict[str, str], dict[str, str]]:
         if colon and not line.startswith("#"):
             exact |= dict.fromkeys(binaries.split(), source)
     for binary, source in exact.items():
-        if binary.startswith("lib"):
+        if binary.startswith("lib") and _stem(binary) != binary:
             stems.setdefault(_stem(binary), set()).add(source)
     return exact, {stem: next(iter(sources)) for stem, sources in stems.items() if len(sources) == 1}
 
 
 def _stem(name: str) -> str:
-    hit = _STEM.search(name)
-    return name[: hit.start()] + (hit["rest"] or "") if hit else name
+    return _STEM.sub("", name)
 
 
 def source(binary: str) -> str:
