@@ -21,8 +21,10 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from agent.judge.packages import cve_order
-from agent.judge.windowsbuilds import BROUGHT, CLIENTS, SERVERS, TWINS
+from agent.judge.windowsbuilds import BROUGHT, SP2, TWINS, exact_product, numbers
 from agent.model.advisory import Affected, Authority, Candidate, Confidence, Listing, Match, Status
+
+__all__ = ["Unjudged", "exact_product", "match", "numbers"]
 
 _SURE = {
     Authority.VENDOR: Confidence.VENDOR,
@@ -32,17 +34,10 @@ _SURE = {
     Authority.NVD: Confidence.CPE_EXACT,
 }
 _WEIGHT = {authority: rank for rank, authority in enumerate(Authority)}
-_VERSION = re.compile(r"(?:\d{1,2}\.\d\.)?(\d{4,5})(?:\.(\d{1,6}))?")
-SP2 = 6003
 _BEFORE_2019 = 6002
 """Server 2008 bore this number until March 2019, with revisions that were higher than those of 6003 (4489887)."""
 _STRAY = 10
 """A line of builds is a product's own when at least a tenth of its rows are of it."""
-_CORE = "(Server Core installation)"
-_EXACT = re.compile(r"Windows .* for (?:x64|32-bit|ARM64|Itanium)\S* systems.*", re.IGNORECASE)
-_YEARS = {"2008": SP2, "2008 r2": 7601, "2012": 9200, "2012 r2": 9600, "2016": 14393, "2019": 17763, "2022": 20348,
-          "2025": 26100}  # fmt: skip
-_SHORT = {"1709": 16299, "1803": 17134, "1903": 18362, "1909": 18363, "2004": 19041, "20h2": 19042, "23h2": 25398}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,54 +45,6 @@ class Unjudged:
     """Why a system cannot be judged; not the same as nothing found."""
 
     reason: str
-
-
-def numbers(version: str) -> tuple[int, int | None] | None:
-    """Build and UBR of `10.0.14393.6351`, `14393.6351` or `10.0.14393`; None when it is no Windows version."""
-    hit = _VERSION.fullmatch(version.strip())
-    return (int(hit[1]), int(hit[2]) if hit[2] else None) if hit else None
-
-
-def exact_product(name: str, version: str) -> str:
-    """Microsoft's name of the product, out of what a user, the registry or WMI calls it and the build.
-
-    `Microsoft Windows Server 2016 Datacenter` is Windows Server 2016, `Windows 10 Pro` on build 22631 is
-    `Windows 11 Version 23H2 for x64-based Systems`. A server of a stated year keeps that year whatever the build
-    (`match` then refuses a build that is not its own).
-
-    Returns:
-        The name itself, blanks folded, when it is nothing we know; empty for an empty name.
-    """
-    plain = " ".join(re.sub(r"\((?:r|tm)\)|[®™]", " ", name, flags=re.IGNORECASE).split())
-    plain = re.sub(r"^Microsoft (?=Windows|Hyper-V)", "", plain, flags=re.IGNORECASE)
-    found = numbers(version)
-    build = found[0] if found else 0
-    lower = plain.lower()
-    if "server" in lower and lower.startswith(("windows", "hyper-v")) and " on windows " not in lower:
-        return _server(plain, lower, build)
-    if lower.startswith(("windows 10", "windows 11")) and not _EXACT.fullmatch(plain) and build in CLIENTS:
-        return CLIENTS[build]
-    return plain
-
-
-def _server(plain: str, lower: str, build: int) -> str:
-    year = re.search(r"server[, ]+(20\d\d)(\s+r2)?(?!\d)", lower)
-    # version 2004 is no year, and the 23H2 edition of 2022 is a system of its own
-    short = re.search(r"\b(1709|1803|1903|1909|2004|20h2|23h2)\b", lower)
-    if short:
-        return SERVERS[_SHORT[short[1]]]
-    if not year:
-        return SERVERS.get(build, plain)
-    known = _YEARS.get(year[1] + (" r2" if year[2] else ""))
-    if known is None:
-        return plain
-    exact = SERVERS[known]
-    if "itanium" in lower:
-        return plain
-    if known == _YEARS["2008"] and re.search(r"32-?bit|x86", lower):
-        exact = exact.replace("x64-based", "32-bit")
-    core = re.search(r"\bcore\b|hyper-v server", lower)
-    return f"{exact} {_CORE}" if core else exact
 
 
 def match(listing: Listing, rows: Sequence[Candidate]) -> tuple[Match, ...] | Unjudged:
@@ -116,7 +63,7 @@ def match(listing: Listing, rows: Sequence[Candidate]) -> tuple[Match, ...] | Un
         return Unjudged(f"{listing.os_version!r} is no Windows version: write it as 10.0.14393.6351")
     build, revision = version if version[0] != _BEFORE_2019 else (SP2, 0)
     known = _Known(TWINS.get(build, build), own)
-    if known.lines and known.line not in known.lines:
+    if listing.os_name.startswith("Windows ") and known.lines and known.line not in known.lines:
         told = ", ".join(str(one) for one in sorted(known.lines))
         return Unjudged(f"build {build} is no build of {listing.os_name} (that is {told})")
     host = _Host(known, revision, frozenset(_kb(one) for one in listing.patches))

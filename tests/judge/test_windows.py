@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.advisories.formats import msrc
-from agent.judge import windows
+from agent.judge import windowsbuilds
 from agent.judge.windows import Unjudged, exact_product, match, numbers
 from agent.model.advisory import (
     Advisory,
@@ -207,6 +207,16 @@ def test_server_2008_before_its_renumbering_is_older_than_every_later_build() ->
     assert opened(listing("6.0.6002.24600", product), rows) == ["CVE-2099-1"]
 
 
+def test_what_runs_on_windows_is_judged_by_its_own_updates() -> None:
+    product = "Microsoft .NET Framework 4.8 on Windows Server 2016"
+    rows = [
+        row("CVE-2099-1", product, "4.8.4515.0", "KB9900001", "KB9900000"),
+        row("CVE-2099-2", product, "4.8.4605.0", "KB9900002", "KB9900001"),
+    ]
+    assert opened(listing("10.0.14393.6351", product, "KB9900001"), rows) == ["CVE-2099-2"]
+    assert isinstance(match(listing("10.0.14393.6351", product), rows), Unjudged)
+
+
 def test_a_customers_word_counts_too() -> None:
     good = row("CVE-2099-1", WS2016, "10.0.14393.9020", "KB9900002")
     none = row("CVE-2099-2", WS2016, "", status=Status.AFFECTED)
@@ -257,6 +267,10 @@ def test_a_customers_word_counts_too() -> None:
         (
             "Microsoft .NET Framework 4.8 on Windows Server 2016", "10.0.14393",
             "Microsoft .NET Framework 4.8 on Windows Server 2016",
+        ),
+        (
+            "windows 10 version 22h2 for x64-based systems", "10.0.19045.3803",
+            "Windows 10 Version 22H2 for x64-based Systems",
         ),
         ("Windows Server 2099", "10.0.99999", "Windows Server 2099"),
         ("", "10.0.14393", ""),
@@ -343,9 +357,9 @@ def test_the_real_october_2023_update_closes_its_month_and_what_came_before() ->
 
 
 def test_tables_of_builds_agree_with_names_and_are_in_the_order_of_time() -> None:
-    for build, name in windows.SERVERS.items():
+    for build, name in windowsbuilds.SERVERS.items():
         assert exact_product(name, f"10.0.{build}") == name
-    for build, name in windows.CLIENTS.items():
+    for build, name in windowsbuilds.CLIENTS.items():
         assert exact_product(name, f"10.0.{build}") == name
-    for known in windows.BROUGHT.values():
+    for known in windowsbuilds.BROUGHT.values():
         assert list(known.values()) == sorted(set(known.values()))
