@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agent.app import App
     from agent.flows.scan import Step
     from agent.flows.summary import Summary
+    from agent.model.finding import Finding
 
 
 @contextmanager
@@ -90,10 +91,9 @@ def echo_summary(app: App, summary: Summary) -> None:
     from agent.model.severity import Severity
     from agent.store import runs
 
+    findings = runs.findings(app.store, summary.run)
     counts: Counter[tuple[str, Severity]] = Counter(
-        (item.target, item.severity)
-        for item in runs.findings(app.store, summary.run)
-        if item.state is FindingState.OPEN
+        (item.target, item.severity) for item in findings if item.state is FindingState.OPEN
     )
     table = Table(title=f"{summary.run}", title_justify="left", pad_edge=False)
     for name in ("target", "system", "seen"):
@@ -120,8 +120,34 @@ def echo_summary(app: App, summary: Summary) -> None:
     states = "  ".join(f"{name} {summary.states.get(name, 0)}" for name in ("open", "manual", "unknown", "accepted"))
     click.echo(f"{summary.targets} targets, open: {total}")
     click.echo(f"findings by state: {states}")
+    _echo_first(findings)
+    without = sum(item.check == "COV-FEED" for item in findings)
+    click.echo(f"feeds: {len(summary.feeds)} imported" + (f"; 无漏洞库: {without} hosts" if without else ""))
     for item in summary.unreached:
         click.echo(f"not seen: {item.target} ({item.layer.value}): {item.reason.value}: {item.detail}")
     for note in summary.notes:
         click.echo(f"note: {note}")
     click.echo(f"next: agent report scan --run {summary.run}    agent findings --run {summary.run}")
+
+
+def _echo_first(findings: Sequence[Finding], most: int = 5) -> None:
+    """What to mend first: upgrades that are urgent, each with its targets."""
+    from agent.model.finding import FindingState, Urgency
+
+    due: dict[tuple[str, str], list[Finding]] = {}
+    for item in findings:
+        plan = item.remediation
+        if plan and plan.urgency is not Urgency.PLANNED and item.state is FindingState.OPEN:
+            due.setdefault((plan.package, plan.fixed), []).append(item)
+    ranked = sorted(due.values(), key=lambda found: -max(item.remediation.risk for item in found if item.remediation))
+    for found in ranked[:most]:
+        plan = max((item.remediation for item in found if item.remediation), key=lambda one: one.risk)
+        targets = list(dict.fromkeys(item.target for item in found))
+        where = ", ".join(targets[:4]) + (f" and {len(targets) - 4} more" if len(targets) > 4 else "")  # noqa: PLR2004
+        why = [f"KEV {len(plan.kev)}"] if plan.kev else []
+        why += [f"CVSS {plan.score:.1f}"] if plan.score is not None else []
+        why += ["reachable"] if plan.exposed else []
+        told = plan.fixed or plan.fix or plan.status
+        click.echo(f"{plan.urgency.zh}: {plan.package} -> {told} ({', '.join(why) or 'see explain'}) on {where}")
+    if len(ranked) > most:
+        click.echo(f"and {len(ranked) - most} more urgent upgrades: see 漏洞处置次序 in the report")
