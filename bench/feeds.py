@@ -7,6 +7,7 @@ python bench/feeds.py --synthetic 1000000   so many advisories of six statements
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import resource
@@ -49,48 +50,51 @@ def load(state: Path, folder: Path) -> dict[str, float]:
     }
 
 
-def bare(folder: Path) -> dict[str, float]:
-    """The floor: decompress everything and parse it, keep nothing."""
+def _raw(folder: Path) -> Iterator[bytes]:
+    """Every document of a folder, decompressed."""
     import gzip
     import io
     import tarfile
 
     import zstandard
+
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".zip"):
+        raw = path.read_bytes()
+        if path.suffix == ".zst":
+            raw = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(raw)).read()
+        elif path.suffix == ".gz":
+            raw = gzip.decompress(raw)
+        if ".tar" not in path.suffixes:
+            yield raw
+            continue
+        with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
+            for member in archive:
+                held = archive.extractfile(member)
+                yield held.read() if held else b""
+
+
+def _parse(raw: bytes) -> None:
+    import io
+
     from lxml import etree
 
-    def documents() -> Iterator[bytes]:
-        for path in sorted(folder.rglob("*")):
-            if not path.is_file() or path.suffix == ".zip":
-                continue
-            raw = path.read_bytes()
-            if path.suffix == ".zst":
-                raw = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(raw)).read()
-            elif path.suffix == ".gz":
-                raw = gzip.decompress(raw)
-            if ".tar" in path.suffixes:
-                with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
-                    for member in archive:
-                        held = archive.extractfile(member)
-                        yield held.read() if held else b""
-            else:
-                yield raw
+    head = raw[:200].lstrip()
+    if head.startswith(b"<"):
+        with contextlib.suppress(etree.LxmlError):
+            etree.parse(io.BytesIO(raw))
+    elif head.startswith(b"{"):
+        with contextlib.suppress(ValueError):
+            for document in [raw] if raw.count(b"\n{") == 0 else raw.splitlines():
+                json.loads(document)
+    else:
+        [line.split(b";") for line in raw.splitlines()]
 
+
+def bare(folder: Path) -> dict[str, float]:
+    """The floor: decompress everything and parse it, keep nothing."""
     start = time.perf_counter()
-    for raw in documents():
-        head = raw[:200].lstrip()
-        try:
-            if head.startswith(b"<"):
-                etree.parse(io.BytesIO(raw))
-            elif head.startswith(b"{"):
-                try:
-                    json.loads(raw)
-                except ValueError:
-                    for line in raw.splitlines():
-                        json.loads(line)
-            else:
-                [line.split(b";") for line in raw.splitlines()]
-        except (ValueError, etree.LxmlError):
-            continue
+    for raw in _raw(folder):
+        _parse(raw)
     return {"seconds": time.perf_counter() - start, "MiB": peak()}
 
 
