@@ -64,10 +64,11 @@ def keys(software: Software) -> tuple[tuple[str, str], ...]:
     if not year:
         return ()
     base = f"Microsoft SQL Server {year} for x64-based Systems"
-    marks = ["(GDR)", *(form.format(turn) for turn in range(1, _UPDATES + 1) for form in ("(CU {})", "(CU{})"))]
+    marks = ["(GDR)", "(CU)", *(form.format(turn) for turn in range(1, _UPDATES + 1) for form in ("(CU {})", "(CU{})"))]
     known = [f"{base} {mark}" for mark in marks]
     if year == "2016":
-        known += [f"{base} Service Pack {pack} ({mark})" for pack in (2, 3) for mark in ("GDR", "CU 17")]
+        known += [f"{base} Service Pack {pack} ({mark})" for pack in (1, 2, 3) for mark in ("GDR", "CU", "CU 17")]
+        known.append("Microsoft SQL Server 2016 Service Pack 2 for x64-based Systems (CU 15)")
         known.append(f"{base} Service Pack 3 Azure Connect Feature Pack")
     return tuple((f"windows:{one}", one) for one in known)
 
