@@ -24,7 +24,7 @@ from agent.model.text import one_line
 from agent.versions import compare
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from agent.model.advisory import CveFacts, Match
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 
 _KERNEL = re.compile(r"linux(?:-meta\S*|-\d\S*|-(?:aws|azure|gcp|hwe|oem|oracle|kvm)\S*)?|kernel(?:-\w+)?")
+_REBUILD = re.compile(r"\+b\d+$")
 _KERNEL_IMAGE = re.compile(
     r"linux-(?:image|modules)-|linux-(?:generic|virtual)|linux-image$|kernel(?:-(?:core|modules\S*|uek|lt|ml))?$"
 )
@@ -49,6 +50,8 @@ class _Work:
     """What feeds say, all with a fix or all without."""
     cves: tuple[str, ...]
     plan: Remediation
+    offered: tuple[str, ...] = ()
+    """Versions of the source that the updates are built from: what advisories are compared with."""
 
     @property
     def kernel(self) -> bool:
@@ -100,13 +103,16 @@ def _package(facts: HostFacts, work: _Work, evidence: tuple[int, ...]) -> Findin
 
 def _remedy(facts: HostFacts, work: _Work) -> str:
     after = "，随后重启使用它的服务" + ("并重启主机" if work.plan.restart == "reboot" else "")
-    offered = {one.package: one.candidate for one in work.updates}
     scheme = _scheme(facts)
-    if offered and all(compare(scheme, one, work.plan.fixed) >= 0 for one in offered.values()):
+    if work.updates and all(compare(scheme, one, work.plan.fixed) >= 0 for one in work.offered):
         return f"执行 {_command(facts, work.updates)}{after}"
     names = " ".join(quote(name) for name in dict.fromkeys(one.package for one in work.matches))
     tool = _tool(facts)
-    lacks = f"主机当前软件源只提供到 {one_line(max(offered.values()), 80)}" if offered else "主机当前软件源未提供该版本"
+    lacks = (
+        f"主机当前软件源只提供到 {one_line(remediation.newest(scheme, work.offered), 80)}"
+        if work.updates
+        else "主机当前软件源未提供该版本"
+    )
     return f"{lacks}：先更新（离线）软件源，再执行 {tool} {names}，升级到 {one_line(work.plan.fixed, 80)} 或更新{after}"
 
 
@@ -158,8 +164,25 @@ def _unfixed(facts: HostFacts, work: _Work, evidence: tuple[int, ...]) -> Findin
     )
 
 
-def _split(facts: HostFacts) -> tuple[dict[str, list[PendingUpdate]], list[PendingUpdate]]:
-    """Security updates by source, and the rest."""
+def _built_from(own: Package | None, candidate: str) -> str:
+    """The source's version of a candidate, where the installed one tells how the two differ.
+
+    Debian's `postgresql` 15+248+deb12u2 is built from postgresql-common 248+deb12u2; a rebuild adds `+b1`.
+    """
+    if own is None or own.manager != "dpkg":
+        return candidate
+    plain = _REBUILD.sub("", own.version)
+    before = plain.removesuffix(own.source_version)
+    if before == plain or not candidate.startswith(before):
+        return candidate
+    return _REBUILD.sub("", candidate).removeprefix(before)
+
+
+def _split(facts: HostFacts, fixable: Collection[str]) -> tuple[dict[str, list[PendingUpdate]], list[PendingUpdate]]:
+    """Security updates by source, and the rest.
+
+    An update that the mirror does not call one of security (a point release's) is one where feeds know what it mends.
+    """
     container = in_container(facts)
     secure: dict[str, list[PendingUpdate]] = {}
     rest = []
@@ -170,7 +193,7 @@ def _split(facts: HostFacts) -> tuple[dict[str, list[PendingUpdate]], list[Pendi
         aside = kernels.of_kernel(offered) and (
             container or not _KERNEL_IMAGE.match(one.package) or (image and image != facts.kernel)
         )
-        if (one.security or one.cves) and not aside:
+        if (one.security or one.cves or source in fixable) and not aside:
             secure.setdefault(source, []).append(one)
         else:
             rest.append(one)
@@ -193,11 +216,11 @@ def judge(
         matches: of installed packages (judge.packages).
         cves: facts of the CVEs that the matches and the mirror name.
     """
-    secure, rest = _split(facts)
-    reach = priority.reachable(facts)
     by_source: dict[tuple[str, bool], list[Match]] = {}
     for one in matches:
         by_source.setdefault((one.source, one.status is Status.FIXED), []).append(one)
+    secure, rest = _split(facts, {source for source, fixable in by_source if fixable})
+    reach = priority.reachable(facts)
     found = [
         _package(
             facts,
@@ -228,13 +251,15 @@ def _work(
 ) -> _Work:
     scheme = _scheme(facts)
     named = [cve for one in updates for cve in one.cves]
+    own = {one.name: one for one in facts.packages} if updates else {}
+    offered = tuple(_built_from(own.get(one.package), one.candidate) for one in updates)
     plan = remediation.make(
         source,
         scheme,
         matches,
         cves,
         cves=named,
-        candidate=remediation.newest(scheme, (one.candidate for one in updates)),
+        candidate=remediation.newest(scheme, offered),
         exposed=bool(reach & {source, *(one.package for one in updates), *(one.package for one in matches)}),
         kernel=_KERNEL.fullmatch(source) is not None,
     )
@@ -243,7 +268,7 @@ def _work(
         named_by = tuple(sorted({name for one in updates for name in one.advisories}))
         plan = replace(plan, packages=installed, installed=updates[0].installed, advisories=named_by)
     every = remediation.ordered([*named, *(cve for one in matches for cve in one.cves)])
-    return _Work(source, tuple(updates), tuple(matches), every, plan)
+    return _Work(source, tuple(updates), tuple(matches), every, plan, offered)
 
 
 def in_container(facts: HostFacts) -> bool:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from agent.judge.updates import judge
+from agent.model.advisory import Confidence, Match, Status
 from agent.model.facts import HostFacts, Package, PendingUpdate, Subject
 from agent.model.finding import FindingKind, FindingState
 from agent.model.severity import Severity
@@ -142,3 +143,35 @@ def test_restart_and_stale_libraries():
 def test_old_or_unknown_lists_are_a_gap(age, said):
     found = judge(host(lists_age_days=age), (), NOW)
     assert [(one.check, one.state) for one in found] == [("COV-LISTS", FindingState.UNKNOWN)] * said
+
+
+def known(package, source, installed, fixed):
+    """What a feed says of one package, with a fix."""
+    return Match(
+        advisory="OUR-1", feed="plain/own", cves=("CVE-2026-0001",), package=package, source=source, arch="amd64",
+        installed=installed, fixed=fixed, status=Status.FIXED, confidence=Confidence.VENDOR,
+    )  # fmt: skip
+
+
+def test_a_plain_update_that_mends_what_feeds_know_is_that_finding_alone():
+    """A point release brings the fix: the mirror does not call it one of security."""
+    (found,) = judge(host(PLAIN), (), NOW, [known("nano", "nano", "7.2-1", "7.2-2")])
+    assert found.check == "UPDATE:nano"
+    assert found.remedy.startswith("执行 apt-get install --only-upgrade nano=7.2-2")
+
+
+@pytest.mark.parametrize(
+    ("installed", "source_version", "candidate", "fixed", "enough"),
+    [
+        ("15+248+deb12u1", "248+deb12u1", "15+248+deb12u2", "248+deb12u2", True),
+        ("15+248+deb12u1", "248+deb12u1", "15+248+deb12u2", "248+deb12u3", False),
+        ("4:12.2.0-3", "1.203", "4:12.2.0-4", "1.204", True),
+        ("1.10.0-3+b1", "1.10.0-3", "1.10.0-4+b2", "1.10.0-4", True),
+        ("1.10.0-3+b1", "1.10.0-3", "1.10.0-3+b2", "1.10.0-3+deb12u1", False),
+    ],
+)
+def test_a_candidate_is_weighed_by_its_source(installed, source_version, candidate, fixed, enough):
+    offered = PendingUpdate("x-bin", installed, candidate, "Debian", security=True, source="x")
+    own = Package("x-bin", installed, "amd64", "x", source_version, "dpkg")
+    (found,) = judge(host(offered, packages=(own,)), (), NOW, [known("x-bin", "x", installed, fixed)])
+    assert found.remedy.startswith("执行 ") is enough
