@@ -24,6 +24,8 @@ FARTHEST = 200
 _OF_UPDATES = ("base", "dpkg", "rpm", "apt-policy", "apt-show", "apt-sources", "dnf-list", "dnf-cves", "dnf-check",
                "updates", "packages")  # fmt: skip
 _OF_LISTENERS = ("base", "ss")
+_LIFECYCLE = "endoflife.date"
+"""In the source of an end of life that an imported table told, and in that table's name."""
 _BY_NMAP = ("EXP-MISMATCH", "EXP-SSH-WEAK", "EXP-TLS-WEAK", "EXP-TLS-CERT")
 """Exposures that only the look from outside can tell."""
 
@@ -43,6 +45,8 @@ class Round:
     """Targets that nmap saw."""
     feeds: frozenset[str] = frozenset()
     """Feeds of advisories that it was judged with."""
+    evidence: frozenset[int] = frozenset()
+    """Ledger numbers of the answers that it was judged from."""
 
     @cached_property
     def unsure(self) -> frozenset[str]:
@@ -53,6 +57,30 @@ class Round:
     def blind(self) -> frozenset[tuple[str, str]]:
         """(target, section) without an answer: what would be judged from it says nothing this time."""
         return frozenset((item.target, item.location) for item in self.findings if item.check == "COV-SECTION")
+
+    @cached_property
+    def old_lists(self) -> frozenset[str]:
+        """Targets whose package lists are too old, or gone: that nothing is pending says nothing there."""
+        return frozenset(item.target for item in self.findings if item.check == "COV-LISTS")
+
+    @cached_property
+    def open_cves(self) -> dict[tuple[str, str, str], frozenset[str]]:
+        """CVEs that are open, by target, location and package, under whatever check."""
+        found: dict[tuple[str, str, str], frozenset[str]] = {}
+        for item in self.open.values():
+            if item.remediation:
+                place = _place(item)
+                found[place] = found.get(place, frozenset()) | frozenset(item.cves)
+        return found
+
+    def holds(self, finding: Finding) -> bool:
+        """Whether the weakness is open here, by its key or as a CVE that has changed its check.
+
+        What had no fix (`NOFIX:openssl`) and got one (`UPDATE:openssl`) is the same weakness.
+        """
+        if finding.key in self.open:
+            return True
+        return bool(finding.remediation and self.open_cves.get(_place(finding), frozenset()) & set(finding.cves))
 
     @cached_property
     def open(self) -> dict[str, Finding]:
@@ -67,6 +95,8 @@ class Round:
         """Whether this round really looked for that weakness, so that its absence means that it is gone."""
         if (finding.target, finding.layer.value) not in self.seen or finding.key in self.unsure:
             return False
+        if finding.evidence and self.evidence.issuperset(finding.evidence):
+            return False  # the same answers judged again: a judgement has changed, nobody looked at the target
         if finding.kind is FindingKind.CONTROL:
             return (finding.target, finding.check, finding.location) in self.judged
         needed: tuple[str, ...]
@@ -75,11 +105,25 @@ class Round:
                 return False
             needed = _OF_LISTENERS
         else:
-            told_by = set(finding.remediation.feeds) - {"mirror"} if finding.remediation else set()
-            if told_by and not told_by & self.feeds:
+            if not self._told_again(finding):
                 return False  # nobody was there who could have told it again
             needed = ("base", "stale") if finding.check == "STALE-LIBRARIES" else _OF_UPDATES
         return not any((finding.target, section) in self.blind for section in needed)
+
+    def _told_again(self, finding: Finding) -> bool:
+        """Whether one of those who told of an update, or of an end of life, was there to tell it again."""
+        if finding.check == "EOL":
+            return _LIFECYCLE not in finding.detail or any(_LIFECYCLE in feed for feed in self.feeds)
+        if finding.remediation is None:
+            return True
+        feeds = set(finding.remediation.feeds) - {"mirror"}
+        if not feeds and finding.remediation.feeds:
+            return finding.target not in self.old_lists
+        return not feeds or bool(feeds & self.feeds)
+
+
+def _place(finding: Finding) -> tuple[str, str, str]:
+    return finding.target, finding.location, finding.remediation.package if finding.remediation else ""
 
 
 def difference(now: Round, earlier: Sequence[Round]) -> tuple[ChangeRow, ...]:
@@ -90,18 +134,20 @@ def difference(now: Round, earlier: Sequence[Round]) -> tuple[ChangeRow, ...]:
     """
     if not earlier:
         return ()
-    rows = [ChangeRow(_since(key, finding, earlier), finding) for key, finding in now.open.items()]
-    for key, finding in _last_known(earlier).items():
-        if key not in now.open:
-            rows.append(ChangeRow(Change.FIXED if now.looked_at(finding) else Change.UNSEEN, finding))
+    rows = [ChangeRow(_since(finding, earlier), finding) for finding in now.open.values()]
+    rows += [
+        ChangeRow(Change.FIXED if now.looked_at(finding) else Change.UNSEEN, finding)
+        for finding in _last_known(earlier).values()
+        if not now.holds(finding)
+    ]
     order = list(Change)
     return tuple(sorted(rows, key=lambda row: (order.index(row.change), row.finding.target, row.finding.severity.rank)))
 
 
-def _since(key: str, finding: Finding, earlier: Sequence[Round]) -> Change:
+def _since(finding: Finding, earlier: Sequence[Round]) -> Change:
     baseline = True
     for round_ in earlier:
-        if key in round_.open:
+        if round_.holds(finding):
             return Change.REMAINS if baseline else Change.RECURS
         if round_.looked_at(finding):
             baseline = False
@@ -136,7 +182,9 @@ def load(app: App, run_id: str) -> Round:
         logged_in = {(name, Layer.NETWORK.value) for name, row in per_target.items() if Layer.HOST.value in row["seen"]}
         seen |= logged_in - unreached
     feeds = frozenset(row["feed"] for row in run.summary.get("feeds", ()))
-    return Round(run.id, run.id, tuple(runs.findings(app.store, run_id)), frozenset(seen), judged, scanned, feeds)
+    evidence = frozenset(number for row in per_target.values() for number in row.get("evidence", ()))
+    findings = tuple(runs.findings(app.store, run_id))
+    return Round(run.id, run.id, findings, frozenset(seen), judged, scanned, feeds, evidence)
 
 
 def earlier_rounds(app: App, run_id: str) -> list[Round]:

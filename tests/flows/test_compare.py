@@ -8,7 +8,7 @@ import pytest
 from agent.flows.compare import Round, difference
 from agent.flows.judge import accept, distinct
 from agent.model.asset import Layer
-from agent.model.finding import Change, Finding, FindingKind, FindingState, RiskException
+from agent.model.finding import Change, Finding, FindingKind, FindingState, Remediation, RiskException
 from agent.model.severity import Severity
 
 HOST = ("node-01", "host")
@@ -83,6 +83,37 @@ def test_what_only_nmap_tells_is_fixed_only_after_nmap_looked(scanned, change):
     now = made("2", seen=(HOST, NETWORK), scanned=scanned)
     (row,) = difference(now, [made("1", CIPHER, seen=(HOST, NETWORK), scanned=("node-01",))])
     assert row.change is change
+
+
+def test_the_same_answers_judged_again_fix_nothing():
+    now = replace(made("2"), evidence=frozenset({1, 2}))
+    assert [row.change for row in difference(now, [made("1", WEAK)])] == [Change.UNSEEN]
+    later = replace(made("3"), evidence=frozenset({3}))
+    assert [row.change for row in difference(later, [now, made("1", WEAK)])] == [Change.FIXED]
+
+
+MIRROR = replace(UPDATE, remediation=Remediation("openssl", "1", "2", "fixed", "vendor", feeds=("mirror",)))
+OLD_LISTS = replace(lacks(""), check="COV-LISTS")
+
+
+def test_that_lists_were_removed_fixes_nothing():
+    assert [row.change for row in difference(made("2", OLD_LISTS), [made("1", MIRROR)])] == [Change.UNSEEN]
+    assert [row.change for row in difference(made("2"), [made("1", MIRROR)])] == [Change.FIXED]
+
+
+def test_a_fix_that_comes_out_is_no_fixed_weakness():
+    told = Remediation("openssl", "1", "2", "fixed", "vendor", feeds=("osv/debian",))
+    nofix = replace(UPDATE, check="NOFIX:openssl", cves=("CVE-2026-1",), remediation=told)
+    fixable = replace(UPDATE, cves=("CVE-2026-1", "CVE-2026-2"), remediation=told)
+    rows = difference(made("2", fixable), [made("1", nofix)])
+    assert [(row.change, row.finding.check) for row in rows] == [(Change.REMAINS, "UPDATE:openssl")]
+
+
+@pytest.mark.parametrize(("feeds", "change"), [((), Change.UNSEEN), (("endoflife/endoflife.date",), Change.FIXED)])
+def test_an_end_of_life_whose_table_is_gone_is_not_fixed(feeds, change):
+    ended = replace(UPDATE, check="EOL", location="", detail="依据：https://endoflife.date/debian")
+    now = replace(made("2"), feeds=frozenset(feeds))
+    assert [row.change for row in difference(now, [made("1", ended)])] == [change]
 
 
 def test_a_weakness_whose_check_errored_is_not_forgotten_by_the_next_round():

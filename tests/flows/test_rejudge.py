@@ -107,14 +107,15 @@ def test_a_feed_that_is_gone_closes_nothing(app, first, tmp_path):
     assert row.change is Change.UNSEEN
 
 
-def test_what_a_feed_takes_back_is_fixed(app, first, tmp_path):
+def test_what_a_feed_takes_back_is_gone_but_not_fixed(app, first, tmp_path):
     stream, package = the_system(app, first)
     imported(app, tmp_path, stream, ("OUR-1", package.source, "99:1", "CVE-2099-9001"))
     told = rejudge(app, first).run
     imported(app, tmp_path, stream, ("OUR-2", package.source, "0.1", "CVE-2099-9001"))
     again = rejudge(app, told)
     (row,) = [row for row in again.changes if row.finding.check == f"UPDATE:{package.source}"]
-    assert row.change is Change.FIXED
+    assert row.change is Change.UNSEEN  # nobody looked at the host again
+    assert row.finding.check not in checks(app, again.run)
 
 
 def test_a_round_that_is_not_finished_is_not_judged_again(app):
