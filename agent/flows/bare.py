@@ -63,8 +63,9 @@ def judge_list(app: App, system: str, path: Path | None, *, kernel: str = "", pr
             "Windows needs its product's name", where="--product", remedy='e.g. --product "Windows Server 2016"'
         )
     text = b"" if path is None else sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-    heard = listing.parse(text, os_id=os_id, os_version=version, os_name=product, kernel=kernel) if text else None
-    asked = heard or Listing(os_id.strip().lower(), version.strip(), product, kernel)
+    asked = Listing(os_id.strip().lower(), version.strip(), product, kernel)
+    if path is not None:  # an empty list is an error, not a system without anything to mend
+        asked = listing.parse(text, os_id=os_id, os_version=version, os_name=product, kernel=kernel)
     matcher = Matcher(app.feeds)
     notes = [f"{path}: {line}" for line in asked.skipped[:SHOWN]]
     if len(asked.skipped) > SHOWN:
