@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 _EMPTY: Mapping[str, tuple[int, ...]] = {}
 _MEDIUM = ("dpkg", "rpm", "apt", "dnf", "updates", "packages", "users", "ss", "base", "conf", "middleware")
 """Sections without which whole groups of findings are missing; the rest is low."""
+_CHANGELOG = "changelog "
+"""Begins the section of a candidate's changelog; the source's name follows."""
+_SHOWN = 12
+_REASONS = 3
 _ZH = {
     "apt-policy": "待装更新（apt）",
     "audit": "审计状态",
@@ -92,7 +96,7 @@ def _section(target: str, layer: Layer, section: str, why: str, evidence: tuple[
     """`section` is a key of unseen; what follows a blank names the file or source that is meant."""
     base, _, rest = section.partition(" ")
     heavy = any(base == name or base.startswith(f"{name}-") for name in _MEDIUM)
-    name = _ZH.get(base, "更新日志" if base == "changelog" else base)
+    name = _ZH.get(base, base)
     return finding(
         target=target,
         layer=layer,
@@ -104,6 +108,37 @@ def _section(target: str, layer: Layer, section: str, why: str, evidence: tuple[
         remedy="按原因处理（权限、程序缺失、超时或仓库不可达）后复扫",
         evidence=evidence,
     )
+
+
+def _host(host: HostFacts, evidence: tuple[int, ...]) -> list[Finding]:
+    """Sections of one host that gave no answer."""
+    found = _changelogs(host, evidence)
+    for section, why in host.unseen.items():
+        if not section.startswith(_CHANGELOG):
+            layer = Layer.MIDDLEWARE if section.startswith("middleware") else Layer.HOST
+            found.append(_section(host.target, layer, section, why, evidence))
+    return found
+
+
+def _changelogs(host: HostFacts, evidence: tuple[int, ...]) -> list[Finding]:
+    """Changelogs that could not be had: offline every candidate's, so they are one finding."""
+    lost = {section.partition(" ")[2]: why for section, why in host.unseen.items() if section.startswith(_CHANGELOG)}
+    if not lost:
+        return []
+    more = f" 等 {len(lost)} 个" if len(lost) > _SHOWN else ""
+    return [
+        finding(
+            target=host.target,
+            layer=Layer.HOST,
+            check="COV-CHANGELOG",
+            location="",
+            title=f"{len(lost)} 个待装更新的更新日志未能取得，其修复的 CVE 可能不全",
+            severity=Severity.LOW,
+            actual=f"{'、'.join(list(lost)[:_SHOWN])}{more}；{'；'.join(list(dict.fromkeys(lost.values()))[:_REASONS])}",
+            remedy="使软件源可达后复扫；离线的，导入该系统的漏洞库，以其公告所列 CVE 为准",
+            evidence=evidence,
+        )
+    ]
 
 
 def _network(one: NetworkFacts, evidence: tuple[int, ...]) -> list[Finding]:
@@ -149,9 +184,8 @@ def judge(
     for lost in unreached:
         add(_unreached(lost, evidence.get(lost.target, ())))
     for host in hosts:
-        for section, why in host.unseen.items():
-            layer = Layer.MIDDLEWARE if section.startswith("middleware") else Layer.HOST
-            add(_section(host.target, layer, section, why, evidence.get(host.target, ())))
+        for one in _host(host, evidence.get(host.target, ())):
+            add(one)
     for database in databases:
         for section, why in database.unseen.items():
             add(_section(database.target, Layer.DATABASE, section, why, evidence.get(database.target, ())))

@@ -12,5 +12,5 @@ from agent.model.errors import AgentError
 def test_an_empty_list_is_refused_and_not_clean(tmp_path, system):
     make_workspace(tmp_path / "w")
     (tmp_path / "list.txt").write_bytes(b"")
-    with pytest.raises(AgentError, match="no installed package|no KB number"):
+    with pytest.raises(AgentError, match=r"no installed package|no KB number"):
         judge_list(App(tmp_path / "w"), system, tmp_path / "list.txt", product="Windows Server 2016")

@@ -73,3 +73,12 @@ def test_one_layer_is_unreached_once_and_its_key_does_not_hang_on_the_reason():
 
 def test_nothing_unseen_is_no_finding():
     assert judge([], [host()]) == []
+
+
+def test_changelogs_that_could_not_be_had_are_one_finding():
+    found = judge([], [host(**{f"changelog lib{number}": "the mirror is not reachable" for number in range(55)})])
+    (one,) = found
+    assert (one.check, one.severity) == ("COV-CHANGELOG", Severity.LOW)
+    assert "55 个" in one.title
+    assert one.actual.startswith("lib0、lib1、")
+    assert one.actual.endswith("等 55 个；the mirror is not reachable")
