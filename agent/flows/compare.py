@@ -188,12 +188,13 @@ def load(app: App, run_id: str) -> Round:
 
 
 def earlier_rounds(app: App, run_id: str) -> list[Round]:
-    """Finished scans before this one, newest first."""
+    """Finished scans before this one, newest first; before a judgement of recorded answers: up to their own scan."""
     mine = runs.run_by_id(app.store, run_id)
+    looked = runs.run_by_id(app.store, mine.observed)
     before = [
         run
         for run in runs.latest_runs(app.store, "scan")
-        if run.state == "closed" and run.id != run_id and run.started_at < mine.started_at
+        if run.state == "closed" and run.id != run_id and (run.id == looked.id or run.started_at < looked.started_at)
     ]
     rounds: list[Round] = []
     lacking = set(load(app, run_id).seen)

@@ -216,7 +216,7 @@ def _summary(
         states=dict(Counter(item.state.value for item in findings)),
         verdicts={outcome.value: sum(item.outcome is outcome for item in verdicts) for outcome in Outcome},
         per_target=per_target,
-        notes=(*_notes(seen), *_carried(app, run_id)),
+        notes=(*_again(app, run_id), *_notes(seen), *_carried(app, run_id)),
         feeds=advice.feeds,
         feeds_digest=advice.digest,
     )
@@ -256,6 +256,17 @@ def _notes(seen: Seen) -> list[str]:
             "本机没有发送原始报文的权限，端口扫描用完整连接（connect）代替半连接（SYN），会在目标日志中留下连接记录。"
         ]
     return []
+
+
+def _again(app: App, run_id: str) -> list[str]:
+    """That a round is a judgement of an earlier round's answers: its time is not when the targets were looked at."""
+    of = runs.run_by_id(app.store, run_id).plan.get("of")
+    if not of:
+        return []
+    looked = runs.run_by_id(app.store, of).started_at.astimezone(SHANGHAI)
+    when = f"{looked:%Y-%m-%d %H:%M} 开始采集"
+    told = f"本批次以当前的漏洞库、检查项与例外重新判定批次 {of}（{when}）封存的结果，没有再次检查目标；"
+    return [f"{told}此后目标上的变化不在其中，起止时间是重新判定的时间。"]
 
 
 def _carried(app: App, run_id: str) -> list[str]:

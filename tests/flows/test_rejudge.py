@@ -7,7 +7,7 @@ import pytest
 
 from agent.app import App
 from agent.declared.workspace import make_workspace
-from agent.flows import brought, feeds, report
+from agent.flows import brought, compare, feeds, report
 from agent.flows.findings import explain
 from agent.flows.rejudge import rejudge
 from agent.judge import packages
@@ -92,6 +92,7 @@ def test_a_newer_feed_tells_what_is_new_and_the_closed_round_stays(app, first, t
     told = report.scan_report(app, again.run)
     assert [row.feed for row in told.feeds] == ["plain/own"]
     assert told.evidence
+    assert f"重新判定批次 {first}" in again.summary.notes[0]
 
 
 def test_a_feed_that_is_gone_closes_nothing(app, first, tmp_path):
@@ -116,6 +117,16 @@ def test_what_a_feed_takes_back_is_gone_but_not_fixed(app, first, tmp_path):
     (row,) = [row for row in again.changes if row.finding.check == f"UPDATE:{package.source}"]
     assert row.change is Change.UNSEEN  # nobody looked at the host again
     assert row.finding.check not in checks(app, again.run)
+
+
+def test_a_judgement_is_compared_with_no_later_look(app, first):
+    plan = runs.run_by_id(app.store, first).plan
+    runs.create_run(
+        app.store, "scan-later", kind="scan", period="", plan=plan, operator="o", started_at=app.clock(), tasks=[],
+    )  # fmt: skip
+    runs.close_run(app.store, "scan-later", app.clock())
+    again = rejudge(app, first)
+    assert [one.id for one in compare.earlier_rounds(app, again.run)] == [first]
 
 
 def test_a_round_that_is_not_finished_is_not_judged_again(app):
