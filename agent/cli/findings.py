@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from agent.app import App
     from agent.model.finding import Finding
+    from agent.store.runs import Run
 
 GRADES = ("critical", "high", "medium", "low", "info")
 LAYERS = ("host", "middleware", "database", "network")
@@ -121,16 +122,23 @@ def explain(app: App, key: str, run_id: str | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a run, one a line.")
 @click.pass_obj
 def list_runs(app: App, as_json: bool) -> None:
-    """List the scans, newest first; one that was cut off says how to go on."""
+    """List the scans and judgements of recorded answers, newest first; a scan that was cut off says how to go on."""
     from agent.cli.table import echo_table
     from agent.flows.judge import SHANGHAI
     from agent.store import runs
 
-    rows = runs.latest_runs(app.store, "scan")
+    rows = [*runs.latest_runs(app.store, "scan"), *runs.latest_runs(app.store, "rejudge")]
+    rows.sort(key=lambda run: (run.started_at, run.id), reverse=True)
     if as_json:
         for run in rows:
             told = {"run": run.id, "state": run.state, "period": run.period, "started": run.started_at.isoformat()}
-            click.echo(json.dumps(told | {"scope": run.plan["scope"], "whole": bool(run.plan.get("whole"))}))
+            if run.observed != run.id:
+                told["of"] = run.observed
+            click.echo(
+                json.dumps(
+                    told | {"scope": run.plan["scope"], "whole": "of" not in told and bool(run.plan.get("whole"))}
+                )
+            )
         return
     echo_table(
         ("run", "started", "period", "scope", "state"),
@@ -139,12 +147,19 @@ def list_runs(app: App, as_json: bool) -> None:
                 run.id,
                 f"{run.started_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}",
                 run.period,
-                str(run.plan["scope"]),
-                "finished" if run.state == "closed" else f"cut off; agent scan --resume {run.id}",
+                str(run.plan["scope"]) if run.observed == run.id else f"rejudged {run.observed}",
+                _state(run),
             )
             for run in rows
         ],
     )
+
+
+def _state(run: Run) -> str:
+    if run.state == "closed":
+        return "finished"
+    again = f"scan --resume {run.id}" if run.observed == run.id else f"findings rejudge {run.observed}"
+    return f"cut off; agent {again}"
 
 
 @command.command("compare")

@@ -137,6 +137,7 @@ def _covered(facts: HostFacts, advice: Advice, evidence: tuple[int, ...], now: d
             evidence,
             mirror=mirror,
         ),
+        *feedcover.kernel(facts, system, evidence),
         *ended.judge(facts.target, Layer.HOST, system, "", support, evidence),
     ]
 

@@ -6,12 +6,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from agent.judge import coverage
+from agent.model import kernels
+from agent.model.asset import Layer
 from agent.model.severity import Severity
+from agent.model.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from agent.model.asset import Layer
+    from agent.model.facts import HostFacts
     from agent.model.finding import Finding
 
 STALE_DAYS = 30
@@ -91,6 +94,31 @@ def judge(
             evidence=evidence,
             detail=f"判定时间 {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
         ),
+    ]
+
+
+def kernel(facts: HostFacts, system: str, evidence: tuple[int, ...]) -> list[Finding]:
+    """That the running kernel belongs to no installed package: no advisory was compared with it.
+
+    It was built by hand, or its package was removed while it runs. A container has no kernel of its own.
+    """
+    container = any("container" in subject.features for subject in facts.subjects)
+    if container or not facts.kernel or not facts.packages:
+        return []
+    if any(kernels.runs(one, facts.kernel) for one in facts.packages):
+        return []
+    return [
+        coverage.finding(
+            target=facts.target,
+            layer=Layer.HOST,
+            check="COV-KERNEL",
+            location="",
+            title=f"运行中的内核未作漏洞匹配：{system}",
+            severity=Severity.MEDIUM,
+            actual=f"运行内核 {one_line(facts.kernel, 80)} 不属任何已安装的软件包，不得视为无漏洞",
+            remedy="核实内核来源；软件包已卸载的，重启到已安装的内核后复扫；自行编译的，人工核对内核公告",
+            evidence=evidence,
+        )
     ]
 
 

@@ -130,8 +130,10 @@ def _why(facts: HostFacts, work: _Work) -> list[str]:
         told.append(f"EPSS 最高 {plan.epss:.1%}")
     if plan.exposed:
         told.append("其服务对外监听")
+    unread = facts.unseen.get(f"changelog {work.source}", "")
+    if work.cves and unread:
+        told.append(f"候选版本的更新日志未能取得，CVE 可能不全：{one_line(unread)}")
     if not work.cves:
-        unread = facts.unseen.get(f"changelog {work.source}", "")
         told.append(f"CVE 未能查明：{one_line(unread)}" if unread else "更新日志与公告未列出 CVE 编号")
     return told
 

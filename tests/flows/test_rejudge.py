@@ -1,11 +1,13 @@
 """Recorded evidence judged again with newer feeds: what is new is told, the closed round stays as it was."""
 
+import json
 import shutil
 import subprocess
 
 import pytest
 
 from agent.app import App
+from agent.cli.main import main
 from agent.declared.workspace import make_workspace
 from agent.flows import brought, compare, feeds, report
 from agent.flows.findings import explain
@@ -119,7 +121,7 @@ def test_what_a_feed_takes_back_is_gone_but_not_fixed(app, first, tmp_path):
     assert row.finding.check not in checks(app, again.run)
 
 
-def test_a_judgement_is_compared_with_no_later_look(app, first):
+def test_a_judgement_is_compared_with_no_later_look(app, first, capsys):
     plan = runs.run_by_id(app.store, first).plan
     runs.create_run(
         app.store, "scan-later", kind="scan", period="", plan=plan, operator="o", started_at=app.clock(), tasks=[],
@@ -127,6 +129,9 @@ def test_a_judgement_is_compared_with_no_later_look(app, first):
     runs.close_run(app.store, "scan-later", app.clock())
     again = rejudge(app, first)
     assert [one.id for one in compare.earlier_rounds(app, again.run)] == [first]
+    assert main(["-C", str(app.root), "findings", "runs", "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["run"], row.get("of")) for row in rows] == [(again.run, first), ("scan-later", None), (first, None)]
 
 
 def test_a_round_that_is_not_finished_is_not_judged_again(app):

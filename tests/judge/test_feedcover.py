@@ -6,6 +6,7 @@ import pytest
 
 from agent.judge import feedcover
 from agent.model.asset import Layer
+from agent.model.facts import HostFacts, Package, Subject
 from agent.model.finding import FindingKind, FindingState
 from agent.model.severity import Severity
 
@@ -41,3 +42,25 @@ def test_a_handful_of_advisories_is_no_whole_feed():
     (found,) = judge(("kylin:v10",), size=3)
     assert found.check == "COV-FEED-SMALL"
     assert "3 条" in found.actual
+
+
+IMAGE = Package("linux-image-6.1.0-25-amd64", "6.1.106-3", "amd64", "linux-signed-amd64", "6.1.106+3", "dpkg")
+
+
+@pytest.mark.parametrize(
+    ("running", "features", "said"),
+    [
+        ("6.1.0-25-amd64", (), False),
+        ("6.18.4-own", (), True),
+        ("6.18.4-own", ("container",), False),
+        ("", (), False),
+    ],
+)
+def test_a_running_kernel_of_no_package_is_said(running, features, said):
+    facts = HostFacts(
+        "web-01", "debian", "12", "", "debian", running, (), (IMAGE,), (), None, (), (), (), None, (),
+        (Subject("linux", "web-01", features=frozenset(features)),),
+    )  # fmt: skip
+    found = feedcover.kernel(facts, "Debian 12", (3,))
+    assert [(one.check, one.state) for one in found] == [("COV-KERNEL", FindingState.UNKNOWN)] * said
+    assert all("6.18.4-own" in one.actual for one in found)

@@ -111,6 +111,8 @@ def test_unread_changelog_is_not_no_cve():
     unseen = {"changelog openssl": "the mirror answers 404"}
     (found,) = judge(host(replace(SSL, cves=()), unseen=unseen), (), NOW)
     assert "CVE 未能查明：the mirror answers 404" in found.detail
+    (found,) = judge(host(replace(SSL, cves=("CVE-2026-0009",)), unseen=unseen), (), NOW)
+    assert "CVE 可能不全：the mirror answers 404" in found.detail
 
 
 @pytest.mark.parametrize(
