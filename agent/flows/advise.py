@@ -23,7 +23,7 @@ class Product:
     software: Software
     matches: tuple[Match, ...]
     why: str = ""
-    """Why it could not be matched; empty when it was."""
+    """Why it could not be matched, or not with enough; empty when it was."""
 
 
 @dataclass
@@ -81,6 +81,6 @@ def _lifecycle(app: App) -> dict[str, tuple[Lifecycle, ...]]:
 
 def _product(matcher: Matcher, one: Software) -> Product:
     rows = [row for key in software.keys(one) for row in matcher.rows(key)]
-    why = software.unjudged(one) or ("" if rows else outside.NO_FEED)
+    why = software.unjudged(one) or outside.gap(len({row.head.id for row in rows}))
     found = software.match(one, rows)
     return Product(one, tuple(packages.standing(found, matcher.facts(found))), why)

@@ -102,16 +102,25 @@ def _one(
 
 
 NO_FEED = "已导入的漏洞库均未收录该产品，不得视为无漏洞"
+FEW = 5
+"""A product with fewer advisories is in a feed by chance (one of log4j's says nothing of the others)."""
+
+
+def gap(advisories: int) -> str:
+    """Why feeds with so many advisories of a product do not cover it; empty when they do."""
+    if advisories >= FEW:
+        return ""
+    return f"已导入的漏洞库只收录该产品 {advisories} 条公告，未列出的不得视为没有" if advisories else NO_FEED
 
 
 def unjudged(target: str, layer: Layer, software: Software, why: str, evidence: tuple[int, ...]) -> Finding:
-    """A product that could not be matched, with the reason."""
+    """A product that could not be matched, or not with enough, with the reason."""
     return coverage.finding(
         target=target,
         layer=layer,
         check=f"COV-SOFTWARE:{software.kind}",
         location=software.location,
-        title=f"未能匹配漏洞：{software.kind} {one_line(software.version, 60)}".rstrip(),
+        title=f"未能充分匹配漏洞：{software.kind} {one_line(software.version, 60)}".rstrip(),
         severity=Severity.LOW,
         actual=f"{why}（{one_line(software.location, 200)}）",
         remedy="人工核对版本与厂商公告；可用 agent feeds import 导入该产品的漏洞库",
