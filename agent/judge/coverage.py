@@ -125,6 +125,7 @@ def _changelogs(host: HostFacts, evidence: tuple[int, ...]) -> list[Finding]:
     lost = {section.partition(" ")[2]: why for section, why in host.unseen.items() if section.startswith(_CHANGELOG)}
     if not lost:
         return []
+    reasons = list(dict.fromkeys(why.rpartition(": ")[2] for why in lost.values()))[:_REASONS]  # without the addresses
     more = f" 等 {len(lost)} 个" if len(lost) > _SHOWN else ""
     return [
         finding(
@@ -134,7 +135,7 @@ def _changelogs(host: HostFacts, evidence: tuple[int, ...]) -> list[Finding]:
             location="",
             title=f"{len(lost)} 个待装更新的更新日志未能取得，其修复的 CVE 可能不全",
             severity=Severity.LOW,
-            actual=f"{'、'.join(list(lost)[:_SHOWN])}{more}；{'；'.join(list(dict.fromkeys(lost.values()))[:_REASONS])}",
+            actual=f"{'、'.join(list(lost)[:_SHOWN])}{more}；{'；'.join(reasons)}",
             remedy="使软件源可达后复扫；离线的，导入该系统的漏洞库，以其公告所列 CVE 为准",
             evidence=evidence,
         )

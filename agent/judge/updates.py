@@ -132,7 +132,7 @@ def _why(facts: HostFacts, work: _Work) -> list[str]:
         told.append("其服务对外监听")
     unread = facts.unseen.get(f"changelog {work.source}", "")
     if work.cves and unread:
-        told.append(f"候选版本的更新日志未能取得，CVE 可能不全：{one_line(unread)}")
+        told.append(f"候选版本的更新日志未能取得，CVE 可能不全：{one_line(unread.rpartition(': ')[2], 120)}")
     if not work.cves:
         told.append(f"CVE 未能查明：{one_line(unread)}" if unread else "更新日志与公告未列出 CVE 编号")
     return told
