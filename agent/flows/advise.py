@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from agent.advisories.lifecycle import shipped
+from agent.advisories.store import open_feeds
 from agent.flows.match import Matcher
 from agent.judge import lifecycle, outside, packages, software
 
 if TYPE_CHECKING:
+    from agent.advisories.store import FeedStore
     from agent.app import App
     from agent.flows.seen import Seen
     from agent.model.advisory import CveFacts, FeedStatus, Lifecycle, Match
@@ -47,9 +49,17 @@ class Advice:
 
 
 def advise(app: App, seen: Seen) -> Advice:
-    """Match all hosts and databases of a round."""
-    matcher = Matcher(app.feeds)
-    advice = Advice(streams=matcher.streams, sizes=matcher.sizes, feeds=app.feeds.status(), digest=app.feeds.digest())
+    """Match all hosts and databases of a round, with the store as it is now.
+
+    Opened here and not kept: rounds run on threads, and `agent watch` for months.
+    """
+    with open_feeds(app.state, readonly=True) as feeds:
+        return _advise(app, seen, feeds)
+
+
+def _advise(app: App, seen: Seen, feeds: FeedStore) -> Advice:
+    matcher = Matcher(feeds)
+    advice = Advice(streams=matcher.streams, sizes=matcher.sizes, feeds=feeds.status(), digest=feeds.digest())
     listings = {name: packages.listing_of(facts) for name, facts in seen.hosts.items()}
     found: dict[str, list[Software]] = {name: list(software.products(facts)) for name, facts in seen.hosts.items()}
     for database in app.inventory.databases:
@@ -68,12 +78,12 @@ def advise(app: App, seen: Seen) -> Advice:
     matches = [one for every in advice.packages.values() for one in every]
     matches += [one for every in advice.products.values() for product in every for one in product.matches]
     advice.cves = matcher.facts(matches, mirror)
-    advice.lifecycle = _lifecycle(app)
+    advice.lifecycle = _lifecycle(feeds)
     return advice
 
 
-def _lifecycle(app: App) -> dict[str, tuple[Lifecycle, ...]]:
-    known = app.feeds.lifecycle(lifecycle.products())
+def _lifecycle(feeds: FeedStore) -> dict[str, tuple[Lifecycle, ...]]:
+    known = feeds.lifecycle(lifecycle.products())
     for row in shipped():
         known[row.product] = (*known.get(row.product, ()), row)
     return known

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -91,6 +93,8 @@ def _linux(matcher: Matcher, asked: Listing) -> tuple[tuple[Match, ...], tuple[s
     if not asked.sources:
         told = "taken from a table of Debian 12" if _manager(asked) == "dpkg" else "taken to bear their packages' names"
         notes.append(f"the list tells no sources; they were {told}: give the query of `agent match --help` to be sure")
+    if odd := _other_release(asked, streams):
+        notes.append(odd)
     running = packages.running(asked)
     if running and not asked.kernel:
         notes.append(f"the running kernel is not known; the newest installed, {running}, was taken for it (--kernel)")
@@ -100,6 +104,15 @@ def _linux(matcher: Matcher, asked: Listing) -> tuple[tuple[Match, ...], tuple[s
     if aside:
         notes.append(f"{aside} packages of a kernel's source that does not run were left out (headers, tools)")
     return matcher.match(asked), streams, notes
+
+
+def _other_release(asked: Listing, streams: tuple[str, ...]) -> str:
+    """A warning where most packages bear the mark of another major version than the one that was named."""
+    marks = Counter(hit[1] for one in asked.packages if (hit := re.search(r"\.el(\d+)", one.version)))
+    major = streams[0].partition(":")[2]
+    if marks and major.isdecimal() and marks[major] * 2 < sum(marks.values()):
+        return f"most packages are of el{marks.most_common(1)[0][0]}, not of {streams[0]}: is --os right?"
+    return ""
 
 
 def _manager(asked: Listing) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ FARTHEST = 200
 _OF_UPDATES = ("base", "dpkg", "rpm", "apt-policy", "apt-show", "apt-sources", "dnf-list", "dnf-cves", "dnf-check",
                "updates", "packages")  # fmt: skip
 _OF_LISTENERS = ("base", "ss")
+_KERNEL = re.compile(r"UPDATE:(?:linux|kernel)(?:-\S+)?")
 _LIFECYCLE = "endoflife.date"
 """In the source of an end of life that an imported table told, and in that table's name."""
 _BY_NMAP = ("EXP-MISMATCH", "EXP-SSH-WEAK", "EXP-TLS-WEAK", "EXP-TLS-CERT")
@@ -52,6 +54,11 @@ class Round:
     def unsure(self) -> frozenset[str]:
         """Keys of findings whose check errored."""
         return frozenset(item.key for item in self.findings if item.state is FindingState.UNKNOWN)
+
+    @cached_property
+    def waiting(self) -> frozenset[str]:
+        """Targets that wait for a restart."""
+        return frozenset(item.target for item in self.findings if item.check == "REBOOT-REQUIRED")
 
     @cached_property
     def blind(self) -> frozenset[tuple[str, str]]:
@@ -105,7 +112,8 @@ class Round:
                 return False
             needed = _OF_LISTENERS
         else:
-            if not self._told_again(finding):
+            old_kernel = _KERNEL.fullmatch(finding.check) and finding.target in self.waiting  # installed, not running
+            if old_kernel or not self._told_again(finding):
                 return False  # nobody was there who could have told it again
             needed = ("base", "stale") if finding.check == "STALE-LIBRARIES" else _OF_UPDATES
         return not any((finding.target, section) in self.blind for section in needed)

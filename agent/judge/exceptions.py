@@ -19,6 +19,10 @@ def in_force(exception: RiskException, today: str) -> bool:
     return exception.expires >= today
 
 
+MIRROR = "mirror"
+"""The host's own mirror among a remediation's feeds."""
+
+
 def advisories(finding: Finding) -> tuple[str, ...]:
     """The advisories that a finding rests on."""
     return finding.remediation.advisories if finding.remediation else ()
@@ -71,7 +75,12 @@ def standing(finding: Finding, exceptions: Iterable[RiskException]) -> Standing:
             by[item.subject] = item
     if finding.check in by:
         return Standing(accepted=True, by={finding.check: by[finding.check]})
-    parts = (finding.cves, advisories(finding))
+    plan = finding.remediation
+    if plan and not plan.complete:
+        return Standing(by=by)  # what else the upgrade mends nobody knows, so that nobody can have accepted it
+    parts = [finding.cves]
+    if not (plan and MIRROR in plan.feeds):
+        parts.append(advisories(finding))  # what the mirror offers besides is in none of them
     return Standing(accepted=any(part and all(each in by for each in part) for part in parts), by=by)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.judge import coverage, remediation
 from agent.judge.upkeep import CLAUSE, listed
 from agent.model.advisory import Confidence, Scheme, Status
-from agent.model.finding import Finding, FindingKind, FindingState
+from agent.model.finding import Finding, FindingKind, FindingState, Urgency
 from agent.model.severity import Severity
 from agent.model.text import one_line
 
@@ -63,6 +64,7 @@ def _one(
     severity, why = remediation.grade(plan.score, [one.severity for one in matches])
     if check == "ROUGH":  # a question to a person, which must not stand before answers
         severity, why = Severity.LOW, "仅为待核实的可能，一律计为低危"
+        plan = replace(plan, urgency=Urgency.PLANNED, risk=0.0)
     name = f"{software.kind} {one_line(software.version, 60)}".rstrip()
     titles = {
         "UPDATE": f"{name} 有已修复的漏洞，未升级",

@@ -269,6 +269,8 @@ def _work(
         installed = tuple(sorted(f"{one.package} {one.installed}" for one in updates))
         named_by = tuple(sorted({name for one in updates for name in one.advisories}))
         plan = replace(plan, packages=installed, installed=updates[0].installed, advisories=named_by)
+    if updates and (facts.unseen.get(f"changelog {source}") or not named):
+        plan = replace(plan, complete=False)
     every = remediation.ordered([*named, *(cve for one in matches for cve in one.cves)])
     return _Work(source, tuple(updates), tuple(matches), every, plan, offered)
 

@@ -78,6 +78,8 @@ class Remediation:
     """`reboot`, `service` or empty when nothing needs it, or nothing is known."""
     fix: str = ""
     """KB or hot patch."""
+    complete: bool = True
+    """False: the mirror's candidate mends more than its CVEs tell, since its changelog was not had."""
     urgency: Urgency = Urgency.PLANNED
     risk: float = 0.0
     """Order of work, the highest first: docs/advisories.md tells how it is made."""

@@ -153,3 +153,13 @@ def test_an_exception_does_not_cover_that_the_check_errored(evening):
 @pytest.fixture
 def evening():
     return datetime(2026, 11, 21, 16, 30, tzinfo=UTC)  # 00:30 of the 22nd in Shanghai
+
+
+def test_an_installed_kernel_that_does_not_run_yet_is_not_called_fixed():
+    kernel = replace(UPDATE, check="UPDATE:linux", location="linux")
+    reboot = replace(UPDATE, check="REBOOT-REQUIRED", location="")
+    before = made("1", kernel)
+    rows = {row.finding.check: row.change for row in difference(made("2", reboot), [before])}
+    assert rows["UPDATE:linux"] is Change.UNSEEN
+    (row,) = difference(made("2"), [before])
+    assert row.change is Change.FIXED

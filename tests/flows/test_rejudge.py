@@ -101,10 +101,8 @@ def test_a_feed_that_is_gone_closes_nothing(app, first, tmp_path):
     stream, package = the_system(app, first)
     imported(app, tmp_path, stream, ("OUR-1", package.source, "99:1", "CVE-2099-9001"))
     told = rejudge(app, first).run
-    app.feeds.close()
     for path in app.state.glob("feeds.db*"):
         path.unlink()
-    del app.feeds
     again = rejudge(app, told)
     (row,) = [row for row in again.changes if row.finding.check == f"UPDATE:{package.source}"]
     assert row.change is Change.UNSEEN
