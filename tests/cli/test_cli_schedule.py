@@ -198,9 +198,10 @@ def test_watch_outlives_a_broken_file_and_sees_it_mended(root: Path) -> None:
     assert log(root) == []
     file.write_bytes(good)
     until(lambda: len(log(root)) == 2)
+    time.sleep(1.5)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=30)
-    assert process.returncode == 0
+    assert process.returncode == 0, errors
     assert "is not YAML" in errors
 
 

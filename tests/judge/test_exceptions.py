@@ -106,3 +106,17 @@ def test_many_cost_no_more_than_few():
     findings = [replace(TWO, target=f"h{number}") for number in range(10_000)]
     exceptions = [replace(ONE, cve=f"CVE-2020-{number:05}") for number in range(5_000)]
     assert mark(findings, exceptions, TODAY) == findings
+
+
+def test_an_upgrade_that_mends_more_than_is_known_is_accepted_by_its_check_alone():
+    unread = replace(TWO, remediation=replace(UPGRADE, complete=False, feeds=("mirror", "osv/debian")))
+    assert not standing(unread, [ONE, OTHER]).accepted
+    assert standing(unread, [CHECK]).accepted
+
+
+def test_advisories_do_not_accept_what_the_mirror_offers_besides():
+    both = replace(TWO, remediation=replace(UPGRADE, feeds=("mirror", "osv/debian")))
+    every = [DSA, replace(DSA, advisory="DSA-2")]
+    assert not standing(both, every).accepted
+    assert standing(both, [ONE, OTHER]).accepted
+    assert standing(replace(TWO, remediation=replace(UPGRADE, feeds=("osv/debian",))), every).accepted
