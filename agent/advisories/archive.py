@@ -83,7 +83,7 @@ class _Tar:
                 self._text(info)
             else:
                 name = _safe(extended.get("path") or long_name or info.name, self._name, self._depth)
-                size = int(extended["size"]) if extended.get("size", "").isdigit() else info.size
+                size = self._size(extended["size"]) if "size" in extended else info.size
                 long_name, extended = "", {}
                 if info.type not in {tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE, tarfile.DIRTYPE}:
                     raise _hostile(f"{name} is a link, a device or a sparse file", self._name, self._depth)
@@ -104,6 +104,12 @@ class _Tar:
         if info.size < 0:
             raise self._broken("a member of negative size")
         return info
+
+    def _size(self, said: str) -> int:
+        # `isdigit` takes digits that `int` does not, and `int` refuses very long numbers.
+        if not re.fullmatch("[0-9]{1,19}", said):
+            raise self._broken("a member's size is no number")
+        return int(said)
 
     def _text(self, info: tarfile.TarInfo) -> str:
         if info.size > _MAX_HEADER:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from agent.advisories import summary
@@ -24,10 +24,16 @@ if TYPE_CHECKING:
 KINDS = ("advisory", "note", "exploited", "likelihood", "lifecycle")
 """Kinds of records, by the names of their tables."""
 _BATCH = 10_000
+_AHEAD = timedelta(days=1)
+"""How far a date may lie after the import: a publisher's bare day counts as UTC, and clocks differ."""
 _UNSTORABLE = (UnicodeEncodeError, OverflowError)
 UNSIGNED = "unsigned"
 """Signature of what came in no signed bundle."""
 UNCHANGED = "unchanged: it was imported before"
+
+
+def _utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,8 @@ class Importing:
             raise ValueError(f"a naive time cannot be stored: {at!r}")
         self._db = connection
         self._who = who
-        self._at = at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        self._at = _utc(at)
+        self._latest = _utc(at + _AHEAD)
         self._label = (source, signature)
         self._origin = 0
         self._writer = Writer(connection)
@@ -99,6 +106,10 @@ class Importing:
         self._before = summary.totals(connection)
         self.skipped: list[tuple[str, str]] = []
         """Documents that were left out, each with the reason."""
+
+    def _dated(self, date: str) -> str:
+        """A date that orders documents and records; one in the future is none, or nothing would ever be newer."""
+        return date if date <= self._latest else ""
 
     def file(self, source: str, signature: str = "") -> None:
         """Begin another outer file: documents from now on come from it."""
@@ -154,6 +165,7 @@ class Importing:
         """
         self._close()
         self._name = name
+        header = replace(header, date=self._dated(header.date))
         try:
             return self._begin(header, name, sha256)
         except _UNSTORABLE as error:
@@ -243,6 +255,8 @@ class Importing:
         if into is None:
             return
         if isinstance(record, Advisory):
+            if record.modified > self._latest:
+                record = replace(record, modified="")
             try:
                 gone = self._writer.put(into.feed, into.id, record, into.header.date, into.earlier, self._is_ours)
             except _UNSTORABLE as error:

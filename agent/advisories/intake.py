@@ -97,7 +97,9 @@ def read_feeds(
                 remedy="see docs/feeds.md for what is understood",
             )
         result = importing.finish()
-    originals.tidy(store.originals())
+    with store.quiet() as alone:
+        if alone:  # what another import has kept is told by nothing yet; the last one tidies
+            originals.tidy(store.originals())
     return Imported(result, tuple(work.refused), tuple(work.unrecognised))
 
 

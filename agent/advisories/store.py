@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from agent.advisories import lookup
-from agent.advisories.database import guarded, open_reading, open_writing
+from agent.advisories.database import BUSY_SECONDS, guarded, open_reading, open_writing
 from agent.advisories.importing import UNSIGNED, Importing, ImportResult
 from agent.model.advisory import FeedStatus
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterable, Iterator
     from datetime import datetime
     from pathlib import Path
@@ -76,6 +76,23 @@ class FeedStore:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+
+    @contextmanager
+    def quiet(self) -> Iterator[bool]:
+        """Whether no import is under way; if so, none begins within the block. It waits for none."""
+        with guarded(self.file):
+            self._db.execute("PRAGMA busy_timeout=0")
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                yield False
+            else:
+                try:
+                    yield True
+                finally:
+                    self._db.execute("ROLLBACK")
+            finally:
+                self._db.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
 
     def known(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[Candidate, ...]]:
         """(stream, package) to rows with their advisories; keys of which nothing is known are left out."""

@@ -74,6 +74,16 @@ def test_a_tar_in_every_dialect(store, tmp_path, form):
     assert store.provenance("tiny/test", "A").name == f"{tmp_path}/feed!{long}"
 
 
+@pytest.mark.parametrize("size", ["\u00b2", "9" * 5000, "-1", ""])
+def test_a_tar_whose_sizes_are_no_numbers(store, tmp_path, size):
+    info = tarfile.TarInfo("a")
+    info.size, info.pax_headers = len(A), {"size": size}
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as opened:
+        opened.addfile(info, io.BytesIO(A))
+    refused(store, out.getvalue(), tmp_path, "size is no number")
+
+
 def test_a_zip_with_stored_and_deflated_members(store, tmp_path):
     inner = zipped(("a", A), method=zipfile.ZIP_STORED)
     done = take(store, file(tmp_path, zipped(("folder/", b""), ("in.zip", inner), ("folder/b", B), ("README", b"x"))))
