@@ -52,7 +52,7 @@ def renew(connection: sqlite3.Connection, feed: int, now: str) -> None:
         )
     stamps = (
         "SELECT coalesce(max(max(modified, published)), '') FROM advisory WHERE feed = ?",
-        "SELECT coalesce(max(added || 'T00:00:00Z'), '') FROM exploited WHERE feed = ?",
+        "SELECT coalesce(max(added || 'T00:00:00Z'), '') FROM exploited WHERE feed = ? AND added != ''",
     )
     newest = max(newest, *(connection.execute(query, (feed,)).fetchone()[0] for query in stamps))
     connection.execute(
