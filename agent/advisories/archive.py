@@ -198,6 +198,8 @@ def _check_tables(file: IO[bytes], name: str, depth: int, budget: Budget) -> Non
 
 
 def _check_member(info: zipfile.ZipInfo, shown: str, name: str, depth: int) -> None:
+    if not info.filename:  # a name is cut at its first NUL; `ZipInfo.is_dir` would fail
+        raise _hostile("a member without a name", name, depth)
     mode = info.external_attr >> 16
     if info.create_system == _UNIX and stat.S_IFMT(mode) not in {0, stat.S_IFREG, stat.S_IFDIR}:
         raise _hostile(f"{shown} is a link or a device", name, depth)

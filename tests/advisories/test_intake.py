@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from agent.advisories import formats, intake
 from agent.advisories.intake import read_feeds
 from agent.advisories.limits import Limits
 from agent.advisories.source import FeedError
-from agent.advisories.store import open_feeds
+from agent.advisories.store import FeedStore, open_feeds
 from agent.model.errors import AgentError
 
 A = tiny({"id": "A"}, scope="a")
@@ -74,6 +75,21 @@ def test_a_tar_in_every_dialect(store, tmp_path, form):
     assert store.provenance("tiny/test", "A").name == f"{tmp_path}/feed!{long}"
 
 
+def test_what_another_import_is_keeping_stays(store, tmp_path, monkeypatch):
+    """It is told by nothing until that import is committed."""
+    take(store, file(tmp_path, A))
+    kept = store.state / "feeds" / "of-another"
+    kept.write_bytes(b"")
+    with open_feeds(store.state) as other, other.quiet() as alone, store.quiet() as both:
+        assert (alone, both) == (True, False)
+    with monkeypatch.context() as patch:
+        patch.setattr(FeedStore, "quiet", lambda _store: nullcontext(enter_result=False))
+        take(store, file(tmp_path, B))
+    assert kept.exists()
+    take(store, file(tmp_path, tiny({"id": "C"}, scope="c")))
+    assert not kept.exists()  # nobody was at work
+
+
 @pytest.mark.parametrize("size", ["\u00b2", "9" * 5000, "-1", ""])
 def test_a_tar_whose_sizes_are_no_numbers(store, tmp_path, size):
     info = tarfile.TarInfo("a")
@@ -82,6 +98,10 @@ def test_a_tar_whose_sizes_are_no_numbers(store, tmp_path, size):
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as opened:
         opened.addfile(info, io.BytesIO(A))
     refused(store, out.getvalue(), tmp_path, "size is no number")
+
+
+def test_a_zip_member_without_a_name(store, tmp_path):
+    refused(store, zipped(("q", A), ("b", B)).replace(b"q", b"\0"), tmp_path, "without a name")
 
 
 def test_a_zip_with_stored_and_deflated_members(store, tmp_path):
