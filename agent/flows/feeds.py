@@ -92,7 +92,8 @@ def take_in(
         FeedError: a file that was named is broken or nothing was recognised; the store is as it was.
         StoreError: disk full, store locked or damaged.
     """
-    ledger, at = app.ledger, app.clock()  # a ledger that cannot be sealed to is told before anything is imported
+    ledger, at = app.ledger, app.clock()
+    ledger.checkpoint()  # a ledger that cannot be sealed to is told before anything is imported
     with open_feeds(app.state) as store:
         before, files = {one.feed: one for one in store.status()}, store.originals().keys()
         imported = read_feeds(

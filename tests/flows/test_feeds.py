@@ -11,7 +11,7 @@ from agent.advisories.source import FeedError
 from agent.app import App
 from agent.declared.workspace import make_workspace
 from agent.flows import feeds
-from agent.model.errors import RefusedError, StoreError
+from agent.model.errors import IntegrityError, RefusedError, StoreError
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -81,6 +81,18 @@ def test_a_broken_file_that_was_named_leaves_store_and_ledger_as_they_were(app, 
         feeds.take_in(app, [disk / "kev.json.gz", bad])
     assert feeds.ages(app) == ()
     assert sealed(app) == []
+
+
+def test_nothing_is_imported_that_cannot_be_sealed(app, disk, tmp_path, monkeypatch):
+    """Else advisories would stand in the store without a record of who brought them."""
+    feeds.take_in(app, [disk])
+    other = workspace(
+        tmp_path / "other", tmp_path / "keys", monkeypatch
+    )  # its ledger lacks what the keys' anchor knows
+    with pytest.raises(IntegrityError, match="rolled back"):
+        feeds.take_in(other, [disk])
+    assert other.feeds.status() == ()
+    other.close()
 
 
 def test_a_broken_file_in_a_folder_is_refused_alone_and_sealed_as_such(app, disk):
