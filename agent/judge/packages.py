@@ -258,20 +258,34 @@ class _Package:
         return version
 
     def _open(self, every: list[_Said]) -> _Said | None:
-        """The row to tell, if the CVE is open in the installed version."""
-        fixes = [said for said in every if said.fixed]
+        """The row to tell, if the CVE is open in the installed version.
+
+        Only who speaks with the most weight can say that it is closed: else any table that somebody imports could
+        hide what the vendor says. A lesser one may still name a fix where the vendor has none.
+        """
+        best = min(said.weight[0] for said in every)
+        sure = [said for said in every if said.weight[0] == best]
+        fixes = [said for said in sure if said.fixed]
         if any(not said.row.introduced and self._at_least(said.installed, said.fixed) for said in fixes):
             return None
-        if any(said.row.status is Status.NOT_AFFECTED and self._concerns(said) for said in every):
+        if any(said.row.status is Status.NOT_AFFECTED and self._concerns(said) for said in sure):
             return None
-        open_fixes = [said for said in fixes if said.row.status is Status.FIXED and self._concerns(said)]
-        if open_fixes:
-            first = min(open_fixes, key=cmp_to_key(self._earlier))
-            return min((said for said in open_fixes if said.fixed == first.fixed), key=lambda said: said.weight)
+        if first := self._first_fix(sure):
+            return first
         if fixes:
             return None  # its ranges were given, and the installed version is in none
+        if first := self._first_fix(every):
+            return first
         unfixed = [one for one in every if one.row.status in _SAID and self._concerns(one)]
         return min(unfixed, key=lambda one: (_SAID.index(one.row.status), one.weight), default=None)
+
+    def _first_fix(self, every: list[_Said]) -> _Said | None:
+        """The earliest fix that the installed version lacks, by who says it best."""
+        missing = [one for one in every if one.fixed and one.row.status is Status.FIXED and self._concerns(one)]
+        if not missing:
+            return None
+        first = min(missing, key=cmp_to_key(self._earlier))
+        return min((one for one in missing if one.fixed == first.fixed), key=lambda one: one.weight)
 
     def _earlier(self, one: _Said, two: _Said) -> int:
         return compare(self.scheme, one.fixed, two.fixed)

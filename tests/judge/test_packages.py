@@ -500,3 +500,19 @@ def test_a_package_of_another_manager_is_not_compared():
 def test_the_only_stream_of_a_module_that_is_known_needs_no_sign():
     what = known(advisory("A-1", rrow("libvirt", "8.0.0-1.module_el8.7.0+1+ab", modules=("virt:rhel",))))
     assert told(alma(rpm("libvirt", "6.0.0-35.module_el8.5.0+2+cd"), **UNLABELLED), what)
+
+
+@pytest.mark.parametrize("lesser", [Authority.CUSTOMER, Authority.THIRD_PARTY, Authority.CHANGELOG])
+def test_a_lesser_feed_cannot_hide_what_the_vendor_says(lesser):
+    vendor = advisory("ALSA-1", rrow("openssl", "3.0.7-27.el8"))
+    hides = advisory("X-1", rrow("openssl", "0.1"), authority=lesser)
+    denies = advisory("X-2", rrow("openssl", status=Status.NOT_AFFECTED), authority=lesser)
+    old = alma(rpm("openssl", "3.0.7-1.el8"))
+    assert told(old, known(vendor, hides, denies)) == [("openssl", "ALSA-1", ("CVE-2024-1",))]
+
+
+def test_a_lesser_feed_names_a_fix_that_the_vendor_has_not():
+    vendor = advisory("CVE-2024-1", row("curl", status=Status.AFFECTED))
+    own = advisory("OUR-1", row("curl", "9-1"), authority=Authority.CUSTOMER)
+    (hit,) = packages.match(debian(deb("curl", "8-1")), known(vendor, own))
+    assert (hit.advisory, hit.fixed) == ("OUR-1", "9-1")
