@@ -154,6 +154,11 @@ def _echo_took(took: Took, *, verbose: bool) -> None:
         f"documents: {result.new} new, {result.replaced} replaced, {result.unchanged} unchanged, {result.older} older"
     )
     click.echo(f"records: added {_counts(result.added)}; removed {_counts(result.removed)}")
+    for change in took.changes:
+        if change.shrunk:
+            click.echo(
+                f"WARNING: {change.name} lost more than half of its records: is the file whole, and its maker's?"
+            )
     listed = imported.refused if verbose else imported.refused[:SHOWN]
     for place, reason in listed:
         click.echo(f"refused: {one_line(place)}: {one_line(reason)}")
@@ -197,6 +202,7 @@ def _as_data(took: Took) -> dict[str, Any]:
         "evidence": took.evidence,
         "result": asdict(imported.result) | {"skipped": [list(one) for one in imported.result.skipped]},
         "feeds": [asdict(change.after) for change in took.changes if change.after],
+        "shrunk": [change.name for change in took.changes if change.shrunk],
         "gone": [change.name for change in took.changes if change.after is None],
         "refused": [{"place": place, "reason": reason} for place, reason in imported.refused],
         "unrecognised": list(imported.unrecognised),

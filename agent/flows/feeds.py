@@ -54,6 +54,12 @@ class Change:
         """The feed's name."""
         return next(one.feed for one in (self.after, self.before) if one)
 
+    @property
+    def shrunk(self) -> bool:
+        """Whether more than half of its records went: a cut file, or another's under its name."""
+        before, after = (one.records if one else 0 for one in (self.before, self.after))
+        return after * 2 < before
+
 
 @dataclass(frozen=True, slots=True)
 class Took:

@@ -164,3 +164,12 @@ def test_a_bundle_overwrites_nothing_and_is_never_empty(app, disk, tmp_path):
     with pytest.raises(StoreError):
         feeds.bundle(app, tmp_path / "no" / "such", [disk])
     assert out.read_bytes() == b"mine"
+
+
+def test_a_feed_that_lost_most_of_its_records_is_told(app, disk):
+    (disk / "kev.json.gz").write_bytes(gzip.compress(kev(*(f"CVE-2026-000{number}" for number in range(1, 6)))))
+    assert not feeds.take_in(app, [disk]).changes[0].shrunk
+    (disk / "kev.json.gz").write_bytes(gzip.compress(kev("CVE-2026-0001", released="2026-11-22T00:00:00Z")))
+    (change,) = feeds.take_in(app, [disk]).changes
+    assert change.after.records == 1
+    assert change.shrunk
