@@ -12,9 +12,9 @@ The invariants:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cmp_to_key
+from functools import cmp_to_key, lru_cache
 from typing import TYPE_CHECKING
 
 from agent.judge import modules
@@ -179,10 +179,25 @@ class _Said:
         return self.candidate.row
 
     @property
+    def cves(self) -> tuple[str, ...]:
+        """What it speaks of; the advisory itself where it names no CVE."""
+        return self.candidate.row.cves or self.candidate.head.cves or (self.candidate.head.id,)
+
+    @property
     def weight(self) -> tuple[int, bool, str]:
         """Sorts the better speaker first: authority, then an advisory before a bare CVE."""
         head = self.candidate.head
         return (_WEIGHT[head.authority], head.id.startswith("CVE-"), head.id)
+
+
+def _all_plain(every: list[_Said]) -> bool:
+    """Whether one authority alone names fixes that hold from the first version on."""
+    return len({said.candidate.head.authority for said in every}) == 1 and all(
+        said.fixed
+        and said.candidate.row.status is Status.FIXED
+        and not (said.candidate.row.introduced or said.candidate.row.last or said.candidate.row.versions)
+        for said in every
+    )
 
 
 class _Package:
@@ -201,20 +216,42 @@ class _Package:
 
     def matches(self) -> list[Match]:
         """Open CVEs grouped by the advisory that brings their earliest fix."""
-        spoken: dict[str, list[_Said]] = {}
-        for said in self._rows():
-            for cve in said.row.cves or said.candidate.head.cves or (said.candidate.head.id,):
-                spoken.setdefault(cve, []).append(said)
+        every = list(self._rows())
         by_advisory: dict[tuple[str, str, Status], tuple[_Said, list[str]]] = {}
-        decided: dict[tuple[int, ...], _Said | None] = {}  # CVEs of which the same rows speak share one answer
-        for cve, every in spoken.items():
-            rows = tuple(map(id, every))
-            if rows not in decided:
-                decided[rows] = self._open(every)
-            if told := decided[rows]:
-                key = (told.candidate.head.id, told.row.fixed, told.row.status)
-                by_advisory.setdefault(key, (told, []))[1].append(cve)
+        for told, cves in self._plain(every) if _all_plain(every) else self._weighed(every):
+            key = (told.candidate.head.id, told.row.fixed, told.row.status)
+            by_advisory.setdefault(key, (told, []))[1].extend(cves)
         return [self._match(said, cves) for said, cves in by_advisory.values()]
+
+    def _plain(self, every: list[_Said]) -> Iterator[tuple[_Said, list[str]]]:
+        """The same answer as `_weighed` where one authority names fixes and nothing else, which most packages are."""
+        missing: list[_Said] = []
+        done: set[str] = set()
+        for said in every:
+            if self._at_least(said.installed, said.fixed):
+                done.update(said.cves)
+            else:
+                missing.append(said)
+        missing.sort(key=lambda said: said.weight)
+        missing.sort(key=cmp_to_key(self._earlier))
+        for said in missing:
+            if left := [cve for cve in said.cves if cve not in done]:
+                done.update(left)
+                yield said, left
+
+    def _weighed(self, every: list[_Said]) -> Iterator[tuple[_Said, list[str]]]:
+        """Each CVE that is open with the row to tell of it."""
+        spoken: dict[str, list[_Said]] = {}
+        for said in every:
+            for cve in said.cves:
+                spoken.setdefault(cve, []).append(said)
+        decided: dict[tuple[int, ...], _Said | None] = {}  # CVEs of which the same rows speak share one answer
+        for cve, of_cve in spoken.items():
+            rows = tuple(map(id, of_cve))
+            if rows not in decided:
+                decided[rows] = self._open(of_cve)
+            if told := decided[rows]:
+                yield told, [cve]
 
     def _rows(self) -> Iterable[_Said]:
         for stream in self.there:
@@ -329,7 +366,13 @@ class _Package:
 
 
 def _own(listing: Listing) -> str:
-    first = choices(listing)
+    return _distribution(listing.os_id, listing.os_version, listing.os_name)
+
+
+@lru_cache(maxsize=256)
+def _distribution(os_id: str, os_version: str, os_name: str) -> str:
+    """The system's own name among streams, which does not depend on its packages."""
+    first = streams.of_host(os_id, os_version, os_name)
     return first[0][0].partition(":")[0] if first and first[0] else ""
 
 
