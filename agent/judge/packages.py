@@ -18,22 +18,15 @@ from functools import cmp_to_key, lru_cache
 from typing import TYPE_CHECKING
 
 from agent.judge import modules
+from agent.judge.speakers import SURE, WEIGHT, named
 from agent.model import kernels, streams
-from agent.model.advisory import Authority, Candidate, Confidence, Listing, Match, Scheme, Status
+from agent.model.advisory import Candidate, Listing, Match, Scheme, Status
 from agent.versions import compare
 
 if TYPE_CHECKING:
     from agent.model.advisory import Affected, CveFacts, Known
     from agent.model.facts import HostFacts, Package
 
-_SURE = {
-    Authority.VENDOR: Confidence.VENDOR,
-    Authority.CUSTOMER: Confidence.VENDOR,
-    Authority.CHANGELOG: Confidence.CHANGELOG,
-    Authority.THIRD_PARTY: Confidence.CPE_EXACT,
-    Authority.NVD: Confidence.CPE_EXACT,
-}
-_WEIGHT = {authority: rank for rank, authority in enumerate(Authority)}
 _NO_SECURITY = re.compile(r"(?:RH|AL|RL|EL|CE)[BE]A-")
 """Bug fix and enhancement advisories: of Red Hat and its rebuilds."""
 _NO_EPOCHS = ("openeuler:", "kylin:", "uos:", "euleros:")
@@ -187,7 +180,7 @@ class _Said:
     def weight(self) -> tuple[int, bool, str]:
         """Sorts the better speaker first: authority, then an advisory before a bare CVE."""
         head = self.candidate.head
-        return (_WEIGHT[head.authority], head.id.startswith("CVE-"), head.id)
+        return (WEIGHT[head.authority], head.id.startswith("CVE-"), head.id)
 
 
 def _all_plain(every: list[_Said]) -> bool:
@@ -342,18 +335,17 @@ class _Package:
 
     def _match(self, said: _Said, cves: list[str]) -> Match:
         head, row = said.candidate.head, said.row
-        named = tuple(sorted((cve for cve in cves if cve.startswith("CVE-")), key=cve_order))
         return Match(
             advisory=head.id,
             feed=head.feed,
-            cves=named,
+            cves=named(cves),
             package=self.package.name,
             source=self.source,
             arch=self.package.arch,
             installed=self.package.version,
             fixed=row.fixed,
             status=row.status,
-            confidence=_SURE[head.authority],
+            confidence=SURE[head.authority],
             title=head.title,
             severity=head.severity,
             score=head.score,
@@ -374,12 +366,6 @@ def _distribution(os_id: str, os_version: str, os_name: str) -> str:
     """The system's own name among streams, which does not depend on its packages."""
     first = streams.of_host(os_id, os_version, os_name)
     return first[0][0].partition(":")[0] if first and first[0] else ""
-
-
-def cve_order(cve: str) -> tuple[int, int, str]:
-    """Sort key of CVE ids: year, then number."""
-    hit = re.fullmatch(r"CVE-(\d{4})-(\d{4,})", cve)
-    return (int(hit[1]), int(hit[2]), cve) if hit else (0, 0, cve)
 
 
 def standing(matches: Iterable[Match], cves: Mapping[str, CveFacts]) -> list[Match]:

@@ -6,7 +6,7 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from agent.judge import priority
-from agent.judge.packages import cve_order
+from agent.judge.speakers import cve_order
 from agent.model.advisory import Confidence, Scheme
 from agent.model.finding import Remediation
 from agent.model.severity import Severity

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cmp_to_key
 
 from agent.judge.ownership import BACKPORTS, database_owner, database_product, products
+from agent.judge.speakers import WEIGHT, named
 from agent.model.advisory import Affected, Authority, Candidate, Confidence, Match, Status
 from agent.model.facts import Software
 from agent.model.products import JARS, names
@@ -23,7 +24,6 @@ __all__ = ["database_owner", "database_product", "keys", "match", "plain", "prod
 
 Compare = Callable[[str, str], int]
 
-_WEIGHT = {authority: rank for rank, authority in enumerate(Authority)}
 _MAKERS = (Authority.VENDOR, Authority.CUSTOMER)
 _YEARS = {"13": "2016", "14": "2017", "15": "2019", "16": "2022", "17": "2025"}
 """SQL Server: first number of the build to the product's name."""
@@ -143,12 +143,12 @@ class _Product:
         good = [one for one in counted if one.row.status is Status.NOT_AFFECTED]
         exact = [one for one in claims if _bounded(one.row) and self._holds(one.row)]
         if exact:
-            surest = min(exact, key=lambda one: (_WEIGHT[one.head.authority], not one.row.fixed, one.head.id))
+            surest = min(exact, key=lambda one: (WEIGHT[one.head.authority], not one.row.fixed, one.head.id))
             sure = Confidence.VENDOR if made else Confidence.CPE_EXACT
             return _Open(surest, self._fix(exact, claims, good), Confidence.CPE_ROUGH if self.vague else sure)
         if any(_bounded(one.row) for one in claims):
             return None  # somebody gave ranges, and the version is in none
-        best = min(claims, key=lambda one: (_WEIGHT[one.head.authority], one.head.id), default=None)
+        best = min(claims, key=lambda one: (WEIGHT[one.head.authority], one.head.id), default=None)
         return _Open(best, "", Confidence.CPE_ROUGH) if best else None
 
     def _holds(self, row: Affected) -> bool:
@@ -194,7 +194,7 @@ class _Product:
         return Match(
             advisory=head.id,
             feed=head.feed,
-            cves=tuple(sorted((one for one in cves if one.startswith("CVE-")), key=_cve_order)),
+            cves=named(cves),
             package=self.software.kind,
             source="",
             arch="",
@@ -223,8 +223,3 @@ def _line(build: str) -> tuple[str, int]:
     parts = build.split(".")
     third = int(parts[2][:9]) if len(parts) > 2 and parts[2].isdecimal() else 0  # noqa: PLR2004 - of four numbers
     return parts[0], third // 1000 if parts[0] == "13" else int(third >= _CU_FROM)
-
-
-def _cve_order(cve: str) -> tuple[int, int]:
-    hit = re.fullmatch(r"CVE-(\d{4})-(\d{4,15})", cve)
-    return (int(hit[1]), int(hit[2])) if hit else (0, 0)

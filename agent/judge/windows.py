@@ -20,20 +20,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from agent.judge.packages import cve_order
+from agent.judge.speakers import SURE, WEIGHT, named
 from agent.judge.windowsbuilds import BROUGHT, SP2, TWINS, exact_product, numbers
-from agent.model.advisory import Affected, Authority, Candidate, Confidence, Listing, Match, Status
+from agent.model.advisory import Affected, Candidate, Confidence, Listing, Match, Status
 
 __all__ = ["Unjudged", "exact_product", "match", "numbers"]
 
-_SURE = {
-    Authority.VENDOR: Confidence.VENDOR,
-    Authority.CUSTOMER: Confidence.VENDOR,
-    Authority.CHANGELOG: Confidence.CHANGELOG,
-    Authority.THIRD_PARTY: Confidence.CPE_EXACT,
-    Authority.NVD: Confidence.CPE_EXACT,
-}
-_WEIGHT = {authority: rank for rank, authority in enumerate(Authority)}
 _BEFORE_2019 = 6002
 """Server 2008 bore this number until March 2019, with revisions that were higher than those of 6003 (4489887)."""
 _STRAY = 10
@@ -236,14 +228,14 @@ class _Host:
             return None
         sure = [one for one in every if self.lacks(one) or not (one.row.fix or one.row.fixed)]
         best = min(sure or every, key=_preference)
-        return best, _SURE[best.candidate.head.authority] if sure else Confidence.CPE_ROUGH
+        return best, SURE[best.candidate.head.authority] if sure else Confidence.CPE_ROUGH
 
 
 def _preference(one: _Told) -> tuple[int, bool, float, bool, str]:
     """Sorts first what most can install: cumulative before hot patches, which need no restart; then the earliest."""
     at = float("inf") if one.at is None else one.at
     row = one.row
-    return _WEIGHT[one.candidate.head.authority], not row.reboot, at, not row.supersedes, row.fix
+    return WEIGHT[one.candidate.head.authority], not row.reboot, at, not row.supersedes, row.fix
 
 
 def _grouped(host: _Host, version: str) -> tuple[Match, ...]:
@@ -266,7 +258,7 @@ def _match(line: int, told: _Told, confidence: Confidence, cves: Iterable[str], 
     return Match(
         advisory=head.id,
         feed=head.feed,
-        cves=tuple(sorted((one for one in cves if one.startswith("CVE-")), key=cve_order)),
+        cves=named(cves),
         package=row.package,
         source=row.package,
         arch="",

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from agent.model import kernels
 from agent.model.errors import ToolError
 from agent.model.facts import HostFacts, PendingUpdate
 from agent.observe import deb
@@ -25,11 +26,6 @@ KERNEL_SIDE = re.compile(
     r"linux-(?:libc-dev|headers|perf|tools|doc|kbuild|cpupower|source|compiler)\b.*|linux-compiler.*"
 )
 """Packages of the kernel's source that are not the kernel: never a host-kernel finding."""
-
-
-def source_name(source: str) -> str:
-    """Debian signs kernels in sources of their own: `linux-signed-amd64` is `linux`."""
-    return "linux" if re.fullmatch(r"linux-signed(?:-[a-z0-9]+)?", source) else source
 
 
 def cves_between(text: str, installed: str, candidate: str = "") -> tuple[str, ...]:
@@ -148,7 +144,7 @@ def enrich(facts: HostFacts, changelogs: Changelogs) -> HostFacts:
     groups: dict[tuple[str, str], list[PendingUpdate]] = {}
     for one in facts.pending:
         if (one.package, one.installed) in built and not KERNEL_SIDE.fullmatch(one.package):
-            groups.setdefault((source_name(one.source), one.candidate), []).append(one)
+            groups.setdefault((kernels.source_name(one.source), one.candidate), []).append(one)
     named: dict[tuple[str, str], tuple[str, ...]] = {}
     unseen = dict(facts.unseen)
     for (source, candidate), updates in groups.items():

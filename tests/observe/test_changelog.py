@@ -15,7 +15,8 @@ import zstandard
 
 from agent.model.errors import ToolError
 from agent.model.facts import HostFacts, Package, PendingUpdate
-from agent.observe.changelog import Changelogs, Memory, cves_between, enrich, source_name
+from agent.model.kernels import source_name
+from agent.observe.changelog import Changelogs, Memory, cves_between, enrich
 from agent.versions import dpkg
 
 TEXT = """openssl (3.0.22-1~deb12u2) bookworm-security; urgency=medium
