@@ -8,7 +8,7 @@ import pytest
 from agent.cli.main import main
 from agent.declared.workspace import make_workspace
 from agent.observe import byhand
-from agent.observe.frames import Section, compose
+from agent.model.frames import Section, compose
 
 HOSTS = """\
 schema_version: 1

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agent.model.errors import AgentError
 from agent.observe import byhand
-from agent.observe.frames import Section, compose, split
+from agent.model.frames import Section, compose, split
 
 SHELLS = [shell for shell in (("dash",), ("bash", "--posix"), ("bash",), ("busybox", "sh")) if shutil.which(shell[0])]
 NONCE = "0123456789abcdef01234567"

@@ -49,7 +49,7 @@ from agent.declared.yamlfile import load
 from agent.judge.controls import judge
 from agent.model.control import Control, Outcome, Verdict
 from agent.model.facts import Reading, Subject
-from agent.observe.frames import Section, compose, split
+from agent.model.frames import Section, compose, split
 
 CASES = Path(__file__).parent / "cases"
 OUTCOMES = ("fail", "pass", "manual", "error", "not_applicable")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from agent.model.text import one_line
-from agent.observe.frames import Answer
+from agent.model.frames import Answer
 
 T = TypeVar("T")
 _ERROR = 2

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import PurePath
 from shlex import quote
 
-from agent.observe.frames import Section
+from agent.model.frames import Section
 
 BASE = r"""
 printf 'uid=%s\n' "$_u"

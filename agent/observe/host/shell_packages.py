@@ -8,7 +8,7 @@ memory that vanishes with them. Where no such namespace is to be had, the sectio
 
 from __future__ import annotations
 
-from agent.observe.frames import Section
+from agent.model.frames import Section
 
 DEBIAN = r"""
 command -v dpkg-query >/dev/null 2>&1 || exit 0

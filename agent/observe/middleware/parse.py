@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from agent.model.facts import Package
-    from agent.observe.frames import Answer
+    from agent.model.frames import Answer
 
 _META = re.compile(r"mw\.(nginx|redis|tomcat)\.(\d+)\.meta")
 _NEVER_EMPTY = ("nginx", "tomcat")

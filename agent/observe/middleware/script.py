@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from agent.observe.frames import Section
+from agent.model.frames import Section
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

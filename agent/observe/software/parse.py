@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from agent.model.facts import Instance, Listener, Package
-    from agent.observe.frames import Answer
+    from agent.model.frames import Answer
 
     _Placed = tuple[Software, str]
     """With the path whose owner counts."""

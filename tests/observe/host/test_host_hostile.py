@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agent.model.errors import UnreachedError
 from agent.model.session import Result
-from agent.observe.frames import split
+from agent.model.frames import split
 from agent.observe.host import facts, pack, parse, unpack
 
 NONCE = "0123456789abcdef"

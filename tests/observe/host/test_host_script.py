@@ -11,7 +11,7 @@ import pytest
 from agent.model.control import Control, Expect, Read
 from agent.model.session import Result
 from agent.model.severity import Severity
-from agent.observe.frames import Section, compose, split
+from agent.model.frames import Section, compose, split
 from agent.observe.host import facts, pack, parse, script, shell
 
 NONCE = "0123456789abcdef"

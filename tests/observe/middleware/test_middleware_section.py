@@ -12,7 +12,7 @@ from agent.declared.playbooks import load_playbooks, shipped_playbooks
 from agent.judge.controls import judge
 from agent.model.control import Outcome
 from agent.model.facts import Package
-from agent.observe.frames import Section, compose, split
+from agent.model.frames import Section, compose, split
 from agent.observe.middleware import parse, sections, unseen
 
 CONTROLS = load_playbooks([shipped_playbooks()])

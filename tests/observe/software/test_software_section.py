@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.model.facts import Instance, Listener, Package
-from agent.observe.frames import Answer, Section, compose, split
+from agent.model.frames import Answer, Section, compose, split
 from agent.observe.software import parse, sections, unseen
 
 NONCE = "0123456789abcdef"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.model.errors import UnreachedError
-from agent.observe.frames import Section, compose, split
+from agent.model.frames import Section, compose, split
 
 SHELLS = [shell for shell in (("dash",), ("bash", "--posix"), ("busybox", "sh")) if shutil.which(shell[0])]
 

@@ -48,8 +48,11 @@ class Answer:
     errors: str
 
 
-def compose(sections: Iterable[Section], nonce: str) -> str:
-    """One POSIX sh script (dash, bash 4.2, busybox) out of sections. Leaves nothing on the target."""
+def compose(sections: Iterable[Section], nonce: str, preamble: str = "") -> str:
+    """One POSIX sh script (dash, bash 4.2, busybox) out of sections. Of itself it leaves nothing on the target.
+
+    `preamble` is shell that every section may use: functions, and variables set once.
+    """
     lines = [
         "LC_ALL=C; export LC_ALL; umask 077; unset HISTFILE",
         "PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin; export PATH",
@@ -59,6 +62,7 @@ def compose(sections: Iterable[Section], nonce: str) -> str:
         "_u=$(id -u); _low=; T='timeout -k 2 30'; $T true 2>/dev/null || T=",
         "if [ \"$_u\" = 0 ]; then _low='setpriv --reuid=65534 --regid=65534 --clear-groups'",
         "$_low true 2>/dev/null || _low=; fi",
+        preamble,
     ]
     for section in sections:
         if not _KEY.fullmatch(section.key):
