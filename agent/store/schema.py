@@ -139,6 +139,34 @@ changelog = Table(
     Column("fetched_at", String(32), nullable=False),
 )
 
+# --- hardening (agent.flows through agent.store.changes) --------------------------
+
+change_tx = Table(
+    "change_tx",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("run", String(40), ForeignKey("run.id"), nullable=False),
+    Column("host", String(80), nullable=False),
+    Column("grp", String(40), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("sent_at", String(32), nullable=False, default=""),
+    Column("ended_at", String(32), nullable=False, default=""),
+    Column("body", Text, nullable=False),
+    Index("ix_change_tx_run", "run"),
+    Index("ix_change_tx_state", "state"),
+)
+
+closure = Table(
+    "closure",
+    metadata,
+    Column("run", String(40), ForeignKey("run.id"), primary_key=True),
+    Column("finding", String(16), primary_key=True),
+    Column("target", String(80), nullable=False),
+    Column("closure", String(20), nullable=False),
+    Column("body", Text, nullable=False),
+)
+
 # --- jobs (agent.jobs) ---------------------------------------------------------
 
 job_slot = Table(

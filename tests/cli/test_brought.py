@@ -7,8 +7,8 @@ import pytest
 
 from agent.cli.main import main
 from agent.declared.workspace import make_workspace
-from agent.observe import byhand
 from agent.model.frames import Section, compose
+from agent.observe import byhand
 
 HOSTS = """\
 schema_version: 1

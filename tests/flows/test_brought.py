@@ -13,8 +13,8 @@ from agent.flows import brought, report
 from agent.model.asset import Layer
 from agent.model.errors import AgentError
 from agent.model.finding import FindingKind
-from agent.observe import byhand
 from agent.model.frames import Section, compose
+from agent.observe import byhand
 from agent.store import runs
 
 SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]

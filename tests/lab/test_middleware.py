@@ -11,8 +11,8 @@ from agent.app import App
 from agent.judge.controls import judge
 from agent.model.control import Outcome
 from agent.model.facts import Package
-from agent.model.session import Command
 from agent.model.frames import Section, compose, split
+from agent.model.session import Command
 from agent.observe.middleware import parse, sections, unseen
 
 ROOT = Path(__file__).parents[2]

@@ -11,9 +11,9 @@ import yaml
 from agent.app import App
 from agent.judge.software import database_owner, database_product, products
 from agent.model.facts import DatabaseFacts, Subject
+from agent.model.frames import Section, compose, split
 from agent.model.session import Command
 from agent.observe import software
-from agent.model.frames import Section, compose, split
 from agent.observe.host import parse, script
 
 ROOT = Path(__file__).parents[2]

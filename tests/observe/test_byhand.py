@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.model.errors import AgentError
-from agent.observe import byhand
 from agent.model.frames import Section, compose, split
+from agent.observe import byhand
 
 SHELLS = [shell for shell in (("dash",), ("bash", "--posix"), ("bash",), ("busybox", "sh")) if shutil.which(shell[0])]
 NONCE = "0123456789abcdef01234567"

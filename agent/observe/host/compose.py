@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 
 from agent.model.control import Control
-from agent.observe import middleware, software
 from agent.model.frames import Section, compose
+from agent.observe import middleware, software
 from agent.observe.host import shell, shell_packages
 
 PREFIX = "control."

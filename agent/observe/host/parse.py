@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 
 from agent.model.errors import UnreachedError
 from agent.model.facts import HostFacts, Package, PendingUpdate, Reading, Subject
+from agent.model.frames import Answer, split
 from agent.model.text import one_line
 from agent.observe import middleware, software
-from agent.model.frames import Answer, split
 from agent.observe.host import auth, debian, policy, rpm, system, units
 from agent.observe.host.compose import PREFIX
 from agent.observe.host.kernel import kernels, reboot

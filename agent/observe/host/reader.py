@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from agent.model.text import one_line
 from agent.model.frames import Answer
+from agent.model.text import one_line
 
 T = TypeVar("T")
 _ERROR = 2

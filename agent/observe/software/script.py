@@ -7,8 +7,8 @@ import shlex
 from functools import cache
 from importlib.resources import files
 
-from agent.model.products import JARS
 from agent.model.frames import Section
+from agent.model.products import JARS
 
 _BARE = re.compile(r"(?m)^[ \t]*#.*\n|(?<=\n)[ \t]+|^[ \t]+")
 KNOWN = f"^({'|'.join(sorted(JARS))})(-v?[0-9][^/]*)?[.]jar$"

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.model.errors import UnreachedError
-from agent.model.session import Result
 from agent.model.frames import split
+from agent.model.session import Result
 from agent.observe.host import facts, pack, parse, unpack
 
 NONCE = "0123456789abcdef"

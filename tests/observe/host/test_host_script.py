@@ -9,9 +9,9 @@ import subprocess
 import pytest
 
 from agent.model.control import Control, Expect, Read
+from agent.model.frames import Section, compose, split
 from agent.model.session import Result
 from agent.model.severity import Severity
-from agent.model.frames import Section, compose, split
 from agent.observe.host import facts, pack, parse, script, shell
 
 NONCE = "0123456789abcdef"

@@ -1,0 +1,1 @@
+"""Resource types, a family a module."""
