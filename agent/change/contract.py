@@ -38,7 +38,12 @@ class FixError(ValueError):
 
 
 class Resource(Protocol):
-    """One type of thing that can be changed."""
+    """One type of thing that can be changed.
+
+    A type whose steps write a whole file as it was read (and refuse when it is another by then) has an attribute
+    `alone = True`: each of its items then makes a transaction of its own and is planned anew just before it, so that
+    several items on one file follow one another. Before every transaction all its items are planned anew.
+    """
 
     name: str
     """As `fix.resource` writes it."""

@@ -76,6 +76,8 @@ class Transaction:
 
     def begin(self, nonce: str) -> str:
         """Lock, capture, arm, write, validate, apply. Frames: `open`, `capture`, `arm`, `step.N`, `validate`, `apply`."""
+        if self.irreversible:
+            return self._oneway(nonce)
         undo = f"cat >\"$D/undo.sh\" <<'{_END}' || {{ tx_abandon; exit 73; }}\n{self.undo_file()}\n{_END}\n"
         arm = "tx_arm || { tx_undo_never; exit 74; }"
         guard = "tx_live || exit 9\n"
@@ -97,6 +99,23 @@ class Transaction:
                 for number, check in enumerate(checks, 1)
             ),
             Section("apply", f"{guard}acts {failed}"),
+            Section("state", f"tx_word {quote(self.id)}"),
+        ]
+        return compose(sections, nonce, self.preamble())
+
+    def _oneway(self, nonce: str) -> str:
+        """Begin what cannot be undone: no timer; the journal tells whether it came to its end."""
+        failed = "|| { _rc=$?; tx_unlock; exit $_rc; }"
+        checks = list(dict.fromkeys(step.validate for step in self.steps if step.validate))
+        on = '[ -e "$D/oneway" ] && [ "$(readlink "$TXROOT/lock")" = "$TX" ] || exit 9\n'
+        sections = [
+            Section("open", "tx_open && { tx_capture && tx_oneway || { tx_abandon; exit 73; }; }"),
+            *(
+                Section(f"step.{number}", f"{on}(\n{step.write}\n) {failed}")
+                for number, step in enumerate(self.steps, 1)
+            ),
+            *(Section(f"validate.{number}", f"{on}(\n{check}\n) {failed}") for number, check in enumerate(checks, 1)),
+            Section("apply", f"{on}acts {failed}; tx_ended"),
             Section("state", f"tx_word {quote(self.id)}"),
         ]
         return compose(sections, nonce, self.preamble())

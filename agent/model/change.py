@@ -126,10 +126,8 @@ class Step:
 
     @property
     def digest(self) -> str:
-        """16 hex digits over what an approver approves: resource, name, before, after, and what is run."""
-        text = json.dumps(
-            [self.resource, self.group, self.name, self.before, self.after, self.write], ensure_ascii=False
-        )
+        """16 hex digits over what an approver approves: resource, group, name, before and after."""
+        text = json.dumps([self.resource, self.group, self.name, self.before, self.after], ensure_ascii=False)
         return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
@@ -198,13 +196,15 @@ class TxState(StrEnum):
     UNDONE = "undone"
     BROKEN = "broken"
     """The undo could not put everything back; it is tried again at boot and when asked."""
+    UNFINISHED = "unfinished"
+    """What cannot be undone was begun and did not come to its end: a fresh look tells how far it came."""
     UNKNOWN = "unknown"
     """The target was not reached since."""
 
     @property
     def settled(self) -> bool:
         """Whether nothing will happen to it by itself any more."""
-        return self in {TxState.ABSENT, TxState.OPENED, TxState.CONFIRMED, TxState.UNDONE}
+        return self in {TxState.ABSENT, TxState.OPENED, TxState.CONFIRMED, TxState.UNDONE, TxState.UNFINISHED}
 
 
 class Closure(StrEnum):

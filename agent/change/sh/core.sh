@@ -21,6 +21,7 @@ tx_word() { # how transaction $1 stands
   elif [ -e "$_d/claimed.undo" ]; then echo undoing
   elif [ -e "$_d/claimed.agent" ]; then echo confirmed
   elif [ -e "$_d/token" ]; then echo armed
+  elif [ -e "$_d/oneway" ]; then echo unfinished
   else echo opened; fi
 }
 
@@ -43,6 +44,7 @@ tx_lock() { # 0: ours; 75: another's, its id on standard output
     [ "$_o" = "$TX" ] && return 0
     case $(tx_word "$_o") in
       armed|undoing|broken) echo "$_o"; return 75 ;;
+      unfinished) if kill -0 "$(cat "$TXROOT/tx/$_o/writer" 2>/dev/null)" 2>/dev/null; then echo "$_o"; return 75; fi ;;
       absent|opened) # begun and not armed: perhaps at work this moment
         _age=$(find "$TXROOT/lock" -prune -mmin +5 2>/dev/null)
         [ -n "$_age" ] || { echo "$_o"; return 75; } ;;
@@ -187,6 +189,10 @@ tx_tidy_boot() { # take the units away when no transaction here needs them
     rm -f "$_BOOT/multi-user.target.wants/secops-undo-$_w.service" "$_BOOT/secops-undo-$_w.service"
   done
 }
+
+# --- what cannot be undone: begun and ended, so that a kill in between is told ----------------------------------------
+tx_oneway() { : >"$D/oneway" && echo "$_me" >"$D/writer"; }
+tx_ended() { mv "$D/oneway" "$D/claimed.agent" && tx_unlock; }
 
 # --- the two ways out ------------------------------------------------------------------------------------------------
 tx_confirm() { # over the fresh connection only. 0: confirmed; 1: too late, an undo has it
