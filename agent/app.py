@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from agent.model.asset import Inventory
     from agent.model.control import Control
     from agent.model.finding import RiskException
+    from agent.model.hardening import Policy
     from agent.model.period import Period
     from agent.model.ports import Clock
     from agent.session import SshSessions
@@ -120,6 +121,13 @@ class App:
         return load_playbooks([shipped_playbooks(), self.root / "playbooks"])
 
     @cached_property
+    def policy(self) -> Policy:
+        """hardening.yaml, or the built-in policy where there is none. Raises DeclaredError."""
+        from agent.declared.hardening import load_policy
+
+        return load_policy(self.root)
+
+    @cached_property
     def store(self) -> Store:
         """The one database, migrated. Raises StoreError."""
         from agent.store.engine import open_store
@@ -143,6 +151,10 @@ class App:
     @cached_property
     def sessions(self) -> SshSessions:
         """Ways to the targets. Raises DeclaredError when the credential file is unsafe."""
+        return self.new_sessions()
+
+    def new_sessions(self) -> SshSessions:
+        """Ways that share no connection with any other: a fresh login is one that nothing kept open."""
         from agent.session import FileCredentials, SshSessions
 
         return SshSessions(

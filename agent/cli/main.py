@@ -31,6 +31,8 @@ VERBS = {
     "trust": "Pin a host's key after comparing its fingerprint.",
     "scan": "Collect, seal, judge: one round over the inventory.",
     "findings": "List, explain, compare, export findings; accept a risk.",
+    "harden": "Plan what a scan found; do it under a ticket, or come back.",
+    "rollback": "Take back a hardening, days later as well.",
     "exceptions": "List accepted risks; import and export them as VEX.",
     "feeds": "Import advisories, show their age, bundle them.",
     "evidence": "Verify, show or export sealed evidence.",

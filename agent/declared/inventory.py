@@ -45,6 +45,7 @@ class Defaults(Strict):
     auth: Literal["key", "password"] | None = None
     become: BecomeEntry | None = None
     bastion: NameOrNone | None = None
+    also_via: Annotated[tuple[Name, ...], AfterValidator(no_twice)] | None = None
     layers: Annotated[tuple[Layer, ...], AfterValidator(no_twice), Field(min_length=1)] | None = None
     zone: NameOrNone | None = None
     owner: Text | None = None
@@ -116,7 +117,7 @@ def _host(entry: HostEntry, file: HostsFile) -> Host:
     port = _first(*(level.port for level in chain)) or (WINRM_TLS if transport == "winrm" else plain.port)
     rest: dict[str, Any] = {
         key: _first(*(getattr(level, key) for level in chain), getattr(plain, key))
-        for key in ("user", "auth", "bastion", "layers", "zone", "owner", "importance", "listeners", "os_hint", "note")
+        for key in ("user", "auth", "bastion", "also_via", "layers", "zone", "owner", "importance", "listeners", "os_hint", "note")
     }
     become = Become(
         method=_first(*(b.method for b in becomes)) or "sudo",
@@ -175,6 +176,10 @@ def _check_hosts(document: Document, file: HostsFile, hosts: Sequence[Host], see
                 where = at("groups", position)
                 problems.append(Problem(where, f"no group {group!r} (declared: {known})", "declare it under `groups:`"))
         problems += _check_way(host, byname, at("bastion"))
+        for position, name in enumerate(host.also_via):
+            if name != "direct" and (name not in byname or name == host.name):
+                where = at("also_via", position)
+                problems.append(Problem(where, f"no host {name!r}", "name a bastion under `hosts:`, or `direct`"))
     return problems
 
 

@@ -111,12 +111,15 @@ def select(targets: Iterable[Target], *, names: Sequence[str] = (), groups: Sequ
     )
 
 
-def begin(app: App, period: Period | None, plan: Plan) -> str:
-    """Write the run and its tasks; return the run's id. Nothing is touched yet."""
+def begin(app: App, period: Period | None, plan: Plan, *, kind: str = "scan") -> str:
+    """Write the run and its tasks; return the run's id. Nothing is touched yet.
+
+    `kind` is `scan`, or `verify` for the fresh look after a change, which counts as no round.
+    """
     now = app.clock()
     everything = {target.name for target in app.inventory.targets} == set(plan.targets)
     plan = replace(plan, whole=everything and set(plan.layers) == set(Layer))
-    run_id = f"scan-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    run_id = f"{kind}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     tasks = []
     for target in app.inventory.targets:
         if target.name not in plan.targets:
@@ -135,7 +138,7 @@ def begin(app: App, period: Period | None, plan: Plan) -> str:
     runs.create_run(
         app.store,
         run_id,
-        kind="scan",
+        kind=kind,
         period=period.id if period else "",
         plan=plan.to_dict(),
         operator=app.operator,

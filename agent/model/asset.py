@@ -46,6 +46,8 @@ class Host:
     become: Become = field(default_factory=Become)
     bastion: str = ""
     """Name of the host through which this one is reached; empty when reached directly."""
+    also_via: tuple[str, ...] = ()
+    """Further ways in that must keep standing: names of bastions, or `direct`."""
     layers: tuple[Layer, ...] = (Layer.HOST, Layer.MIDDLEWARE, Layer.NETWORK)
     zone: str = ""
     owner: str = ""

@@ -142,6 +142,21 @@ def closures(store: Store, run_id: str) -> list[ClosureRecord]:
     return found
 
 
+def note(store: Store, run_id: str, more: Mapping[str, Any]) -> None:
+    """Add to what an open run says of itself (`run.plan`); a closed run is left alone.
+
+    Raises:
+        StoreError: there is no such run, or it is closed.
+    """
+    table = schema.run
+    with store.write() as connection:
+        text = connection.execute(select(table.c.plan).where(table.c.id == run_id, table.c.state != "closed")).scalar()
+        if text is None:
+            raise StoreError("no such open run", where=run_id)
+        plan = json.dumps({**json.loads(text), **more}, ensure_ascii=False)
+        connection.execute(update(table).where(table.c.id == run_id).values(plan=plan))
+
+
 def _row(record: TxRecord) -> dict[str, Any]:
     body = {
         "planned": [planned_to_dict(one) for one in record.planned],
