@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from agent.declared.fields import Day, Filled, Login, Name, Strict, Text, Version
 from agent.declared.problems import Problem, raise_problems
-from agent.declared.yamlfile import load, parse
+from agent.declared.yamlfile import Document, load, parse
+from agent.model.duties import DAYS, Escalation, Penalty, Quota, Terms
 from agent.model.report import Parties
+from agent.model.severity import Severity
 
 PEOPLE = Path("inventory/people.yaml")
 CONTRACT = Path("contract.yaml")
@@ -51,6 +54,43 @@ class PeopleFile(Strict):
     people: tuple[PersonEntry, ...]
 
 
+Days = Annotated[int, Field(strict=True, ge=1, le=3650)]
+Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
+
+
+class RectificationEntry(Strict):
+    """Calendar days in which a finding is mended, counted from the first round that saw it."""
+
+    critical: Days = DAYS[Severity.CRITICAL]
+    high: Days = DAYS[Severity.HIGH]
+    medium: Days = DAYS[Severity.MEDIUM]
+    low: Days = DAYS[Severity.LOW]
+
+
+class EscalationEntry(Strict):
+    """Who is told so many days before a due day passes."""
+
+    days: Annotated[int, Field(strict=True, ge=0, le=365)]
+    role: Literal["project-manager", "technical-lead", "engineer", "customer"]
+
+
+class PenaltyEntry(Strict):
+    """What the contract takes for a breach."""
+
+    on: Literal[
+        "rectification", "delivery", "outage", "staff", "subcontracting", "confidentiality", "acceptance"
+    ]  # fmt: skip
+    percent: Annotated[Decimal, Field(gt=0, le=100, max_digits=6)] = Field(description="Of the contract's sum")
+    clause: Filled = Field(description="Where the contract says so")
+
+
+class QuotaEntry(Strict):
+    """How many are to be hardened."""
+
+    hosts: Count | None = None
+    databases: Count | None = None
+
+
 class ContractFile(Strict):
     """contract.yaml."""
 
@@ -62,6 +102,14 @@ class ContractFile(Strict):
     number_prefix: Name = "SCAN"
     start: Day = Field(description="First day of the contract (Asia/Shanghai)")
     end: Day = Field(description="Last day of the contract (Asia/Shanghai)")
+    harden_prefix: Name = "HARDEN"
+    amount: Annotated[Decimal, Field(gt=0, max_digits=14, decimal_places=2)] | None = Field(
+        default=None, description="Contract sum, CNY"
+    )
+    hardening: QuotaEntry = QuotaEntry()
+    rectification: RectificationEntry = RectificationEntry()
+    escalation: tuple[EscalationEntry, ...] = ()
+    penalties: tuple[PenaltyEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +118,24 @@ class Contract(Parties):
 
     start: date
     end: date
+    harden_prefix: str = "HARDEN"
+    """Begins the number of each 安全加固报告."""
+    terms: Terms = field(default_factory=Terms)
+
+
+_OF_TERMS = {"amount", "hardening", "rectification", "escalation", "penalties"}
+
+
+def _terms(entry: ContractFile) -> Terms:
+    days = {Severity(name): count for name, count in entry.rectification.model_dump().items()}
+    steps = sorted((Escalation(each.days, each.role) for each in entry.escalation), key=lambda step: -step.days)
+    return Terms(
+        rectification=days,
+        escalation=tuple(steps),
+        penalties=tuple(Penalty(each.on, each.percent, each.clause) for each in entry.penalties),
+        amount=entry.amount,
+        hardening=Quota(entry.hardening.hosts, entry.hardening.databases),
+    )
 
 
 def load_people(root: Path) -> tuple[Person, ...]:
@@ -108,9 +174,24 @@ def load_contract(root: Path) -> Contract:
         DeclaredError: the file is missing or wrong, or the contract ends before it starts.
     """
     document = load(root / CONTRACT)
-    values = parse(document, ContractFile).model_dump(exclude={"schema_version"})
-    contract = Contract(**values)
+    entry = parse(document, ContractFile)
+    contract = Contract(**entry.model_dump(exclude={"schema_version", *_OF_TERMS}), terms=_terms(entry))
     if contract.end < contract.start:
         problem = Problem(document.where(("end",)), f"lies before start {contract.start}", "correct one of the two")
         raise_problems(document.path, [problem])
+    _refuse_twins(document, entry)
     return contract
+
+
+def _refuse_twins(document: Document, entry: ContractFile) -> None:
+    """One figure for one breach, one person told at one time."""
+    problems = []
+    for key, values in (
+        ("penalties", [each.on for each in entry.penalties]),
+        ("escalation", [f"{each.days} {each.role}" for each in entry.escalation]),
+    ):
+        for index, value in enumerate(values):
+            if value in values[:index]:
+                where = document.where((key, index))
+                problems.append(Problem(where, f"{value!r} stands twice", "remove one of the two"))
+    raise_problems(document.path, problems)

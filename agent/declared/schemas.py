@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from agent.declared.exceptions import ExceptionsFile
 from agent.declared.inventory import DatabasesFile, HostsFile
 from agent.declared.opscheck import LocationFile
+from agent.declared.orders import OrdersFile
 from agent.declared.people import ContractFile, PeopleFile
 from agent.declared.periods import PeriodsFile
 
@@ -20,6 +21,7 @@ FILES: dict[str, type[BaseModel]] = {
     "contract": ContractFile,
     "periods": PeriodsFile,
     "exceptions": ExceptionsFile,
+    "orders": OrdersFile,
     "ops-location": LocationFile,
 }
 
