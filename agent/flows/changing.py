@@ -19,7 +19,7 @@ from agent.change.facts import facts_section
 from agent.change.registry import registry
 from agent.change.transaction import Transaction, begun, digests, state_of, states
 from agent.flows import ways
-from agent.flows.planning import Reading, judged, library_of, reads_of
+from agent.flows.planning import DEADLINE, judged, library_of, reading_script, reads_of
 from agent.model.change import GROUPS, Planned, Risk, TxState, Why
 from agent.model.errors import AgentError, UnreachedError
 from agent.model.frames import Answer, Section, split
@@ -39,6 +39,7 @@ SPARE = 30.0
 """Seconds before a target's timer within which nothing of ours is begun any more."""
 SLOW = 3600.0
 """Seconds that what cannot be undone (a package upgrade) may take."""
+NO_LOGIN = "新登录失败"
 _SETTLE = 60.0
 """Seconds beyond the timer in which a target that does not answer is asked again."""
 
@@ -136,29 +137,27 @@ class HostChange:
 
     def one(self, record: TxRecord) -> TxRecord:
         """Do one transaction; its record as it stands at the end."""
-        sent = False
+        sent = record
         try:
-            planned = self._again(record)
-            if not planned:
-                return self._end(record, TxState.ABSENT, "已无需更改，或现状与批准的方案不同")
-            record = replace(record, planned=planned, state=TxState.SENT, sent_at=self.app.clock())
-            changes.save(self.app.store, record)
-            sent = True
-            return self._begun(record)
+            with ways.fresh(self.app, self.host) as first:  # kept open: a session outlives a dead listener
+                planned = self._again(record, first)
+                if not planned:
+                    return self._end(record, TxState.ABSENT, "已无需更改，或现状与批准的方案不同")
+                sent = replace(record, planned=planned, state=TxState.SENT, sent_at=self.app.clock())
+                changes.save(self.app.store, sent)
+                return self._begun(sent, first)
         except UnreachedError as error:
             why = one_line(f"{error.reason}: {error.message}")
-            if not sent:
+            if sent is record:
                 return self._end(record, TxState.ABSENT, why)
-            return self.settle(replace(record, why=why))
+            return self.settle(replace(sent, why=why))
 
-    def _again(self, record: TxRecord) -> tuple[Planned, ...]:
+    def _again(self, record: TxRecord, session: Session) -> tuple[Planned, ...]:
         """The steps that are still to be done, read anew, and approved."""
         items = [one.item for one in record.planned]
-        read = Reading(self.app).read([self.host.name], items, self.homes)
-        if read.unread:
-            raise UnreachedError("unreachable", next(iter(read.unread.values())), where=self.host.name)
+        answers = self._ask(session, lambda nonce: reading_script(items, nonce), DEADLINE)
         kept = []
-        for one in read.planned:
+        for one in judged(items, answers)[1]:
             steps = tuple(
                 step
                 for step in one.steps
@@ -172,26 +171,25 @@ class HostChange:
         """What is sent to the target."""
         return Transaction(record.id, record.steps, record.library, ttl=self.app.policy.ttl)
 
-    def _begun(self, record: TxRecord) -> TxRecord:
+    def _begun(self, record: TxRecord, first: Session) -> TxRecord:
         tx = self.transaction(record)
         limit = SLOW if tx.irreversible else max(self.app.policy.ttl - SPARE, SPARE)
         self.watch(Event(self.host.name, record.group, "begin", f"{len(record.steps)} steps"))
-        with ways.fresh(self.app, self.host) as first:  # kept open: a session outlives a dead listener
-            answers = self._ask(first, tx.begin, limit)
-            record = self._sealed(record, "change-begin", answers)
-            start = begun(answers)
-            record = replace(record, armed_by=start.armed_by)
-            if start.failed:
-                return self._failed(record, f"{start.failed}: {one_line(start.why, 300)}", start.state)
-            if tx.irreversible:
-                return self._looked_only(record, tx, start.state)
-            try:
-                why, record = self._confirmed(record, tx)
-            except UnreachedError as error:
-                why = one_line(f"新登录失败：{error.message}")
-            if not why:
-                return self._end(record, TxState.CONFIRMED)
-            return self._undone(record, tx, first, why)
+        answers = self._ask(first, tx.begin, limit)
+        record = self._sealed(record, "change-begin", answers)
+        start = begun(answers)
+        record = replace(record, armed_by=start.armed_by)
+        if start.failed:
+            return self._failed(record, f"{start.failed}: {one_line(start.why, 300)}", start.state)
+        if tx.irreversible:
+            return self._looked_only(record, tx, start.state)
+        try:
+            why, record = self._confirmed(record, tx)
+        except UnreachedError as error:
+            why = one_line(f"{NO_LOGIN}：{error.message}")
+        if not why:
+            return self._end(record, TxState.CONFIRMED)
+        return self._undone(record, tx, first, why)
 
     def _failed(self, record: TxRecord, why: str, state: TxState) -> TxRecord:
         """The target stopped by itself; where it says no final word it is asked until it does."""
@@ -202,14 +200,14 @@ class HostChange:
     def _confirmed(self, record: TxRecord, tx: Transaction) -> tuple[str, TxRecord]:
         """Look over fresh logins and claim it; (why it must be undone, the record). Raises UnreachedError."""
         self.watch(Event(self.host.name, record.group, "look"))
-        good, bad = ways.ways_in(self.app, self.host)
-        record = replace(record, ways=tuple(good))
-        if bad:
-            return f"新登录失败：{'；'.join(bad)}", record
         with ways.fresh(self.app, self.host) as second:
             why, record = self._looked(record, tx, second)
             if why:
                 return why, record
+            good, bad = ways.ways_in(self.app, self.host, first=False)
+            record = replace(record, ways=(f"login {ways.ways(self.host)[0]}", *good))
+            if bad:
+                return f"{NO_LOGIN}：{'；'.join(bad)}", record
             if silent := self._databases(record):
                 return f"数据库不再应答：{silent}", record
             answer = self._ask(second, tx.confirm, ways.LOGIN)
@@ -231,6 +229,8 @@ class HostChange:
         """Read again by the code that planned: nothing that was done may be left to do."""
         answers = self._ask(session, lambda nonce: tx.look(nonce, self._reads(record)), SPARE * 2)
         record = self._sealed(record, "change-look", answers)
+        if not answers["who"].text.startswith("0\n"):
+            return f"{NO_LOGIN}：没有得到 root 权限", record
         for key, answer in answers.items():
             if key.startswith("confirm.") and answer.rc:
                 return f"复核未通过：{one_line(answer.errors or answer.text)[-200:]}", record
@@ -257,7 +257,7 @@ class HostChange:
         """What cannot be undone is looked at all the same: its record says what did not take effect."""
         good, bad = ways.ways_in(self.app, self.host)
         record = replace(record, ways=tuple(good))
-        why = f"新登录失败：{'；'.join(bad)}" if bad else ""
+        why = f"{NO_LOGIN}：{'；'.join(bad)}" if bad else ""
         with contextlib.suppress(UnreachedError), ways.fresh(self.app, self.host) as second:
             said, record = self._looked(record, tx, second)
             why = why or said
@@ -334,4 +334,4 @@ class HostChange:
 
 def _of_connection(record: TxRecord) -> bool:
     """Whether it was undone for a reason that each of its items alone would meet as well."""
-    return record.why.startswith("新登录失败") and not any(Risk.LOCKOUT in step.risk for step in record.steps)
+    return record.why.startswith(NO_LOGIN) and not any(Risk.LOCKOUT in step.risk for step in record.steps)

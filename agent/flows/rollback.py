@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from agent.app import App
     from agent.model.asset import Host
+    from agent.model.ports import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +132,9 @@ def _lines(answer: Answer) -> dict[int, tuple[str, str]]:
 class _Back(HostChange):
     """A transaction whose one step puts back a capture; it is confirmed by the same fresh logins."""
 
-    def _again(self, record: TxRecord) -> tuple[Planned, ...]:
+    def _again(self, record: TxRecord, session: Session) -> tuple[Planned, ...]:
         """There is nothing to plan: what is put back was captured."""
+        del session
         return record.planned
 
     def _judged(self, record: TxRecord, answers: Mapping[str, Answer]) -> str:

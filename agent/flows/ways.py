@@ -65,10 +65,13 @@ def behind(app: App, host: Host) -> tuple[Host, ...]:
     return tuple(each for each in app.inventory.hosts if host.name in {each.bastion, *each.also_via})
 
 
-def ways_in(app: App, host: Host) -> tuple[list[str], list[str]]:
-    """Try every declared way to a host, and through it to what lies behind; (those that stand, those that do not)."""
+def ways_in(app: App, host: Host, *, first: bool = True) -> tuple[list[str], list[str]]:
+    """Try every declared way to a host, and through it to what lies behind; (those that stand, those that do not).
+
+    `first=False` leaves out the first way, for one who has just come by it.
+    """
     good, bad = [], []
-    tries = [(host, way) for way in ways(host)]
+    tries = [(host, way) for way in ways(host)[0 if first else 1 :]]
     tries += [(inner, f"via {host.name}") for inner in behind(app, host)[:1]]
     for target, way in tries:
         label = f"login {way}" if target is host else f"login {target.name} {way}"
