@@ -81,7 +81,7 @@ class Transaction:
         undo = f"cat >\"$D/undo.sh\" <<'{_END}' || {{ tx_abandon; exit 73; }}\n{self.undo_file()}\n{_END}\n"
         arm = "tx_arm || { tx_undo_never; exit 74; }"
         guard = "tx_live || exit 9\n"
-        failed = "|| { _rc=$?; tx_undo agent; exit $_rc; }"
+        failed = "|| { _why=$?; tx_undo agent; exit $_why; }"
         checks = list(dict.fromkeys(step.validate for step in self.steps if step.validate))
         sections = [
             Section("open", "tx_open"),
@@ -105,7 +105,7 @@ class Transaction:
 
     def _oneway(self, nonce: str) -> str:
         """Begin what cannot be undone: no timer; the journal tells whether it came to its end."""
-        failed = "|| { _rc=$?; tx_unlock; exit $_rc; }"
+        failed = "|| { _why=$?; tx_unlock; exit $_why; }"
         checks = list(dict.fromkeys(step.validate for step in self.steps if step.validate))
         on = '[ -e "$D/oneway" ] && [ "$(readlink "$TXROOT/lock")" = "$TX" ] || exit 9\n'
         sections = [
