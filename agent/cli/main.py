@@ -34,6 +34,8 @@ VERBS = {
     "harden": "Plan what a scan found; do it under a ticket, or come back.",
     "rollback": "Take back a hardening, days later as well.",
     "exceptions": "List accepted risks; import and export them as VEX.",
+    "orders": "List and enter the customer's rectification orders.",
+    "due": "List what must be settled by which day, and who is told.",
     "feeds": "Import advisories, show their age, bundle them.",
     "evidence": "Verify, show or export sealed evidence.",
     "report": "Render a report in HTML, DOCX and PDF.",

@@ -145,7 +145,7 @@ def difference(now: Round, earlier: Sequence[Round]) -> tuple[ChangeRow, ...]:
     rows = [ChangeRow(_since(finding, earlier), finding) for finding in now.open.values()]
     rows += [
         ChangeRow(Change.FIXED if now.looked_at(finding) else Change.UNSEEN, finding)
-        for finding in _last_known(earlier).values()
+        for finding in last_known(earlier).values()
         if not now.holds(finding)
     ]
     order = list(Change)
@@ -162,7 +162,7 @@ def _since(finding: Finding, earlier: Sequence[Round]) -> Change:
     return Change.NEW
 
 
-def _last_known(earlier: Sequence[Round]) -> dict[str, Finding]:
+def last_known(earlier: Sequence[Round]) -> dict[str, Finding]:
     """Each weakness that was there when it was last looked at."""
     known: dict[str, Finding] = {}
     gone: set[str] = set()
