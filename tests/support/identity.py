@@ -5,9 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from functools import cache
-from typing import Any
-
-from hardening import HostUnderChange
+from typing import TYPE_CHECKING, Any
 
 from agent.declared.playbooks import load_playbooks, shipped_playbooks
 from agent.judge.controls import judge
@@ -15,6 +13,9 @@ from agent.model.change import Item, Risk
 from agent.model.control import Control
 from agent.model.session import Command
 from agent.observe import host as collector
+
+if TYPE_CHECKING:
+    from hardening import HostUnderChange
 
 
 @cache
