@@ -17,6 +17,7 @@ ONE = Order(
     "ZG-2027-003", "限期整改高危漏洞", date(2027, 3, 2), date(2027, 3, 9), ("web-01", "*"), ("LIN-AC-*",),
     ("CVE-2024-3094",), ("0123456789abcdef",), "notices/ZG-2027-003.pdf",
 )  # fmt: skip
+SETTLED = ", settled: 2027-01-01, settled_by: x"
 CONTRACT = "schema_version: 1\nproject: p\ncustomer: c\nvendor: v\nstart: 2026-07-01\nend: 2027-06-30\n"
 
 
@@ -65,8 +66,7 @@ def test_a_layout_that_cannot_be_appended_to_is_rewritten(tmp_path: Path, start:
         ("number: A, title: t, received: 2027-01-01, due: 2027-01-02, targets: [a], settled: 2027-01-02", "nobody"),
         ("number: A, title: t, received: 2027-01-01, due: 2027-01-02, targets: [a], settled_by: x", "nobody"),
         (
-            "number: A, title: t, received: 2027-01-05, due: 2027-01-06, targets: [a],"
-            " settled: 2027-01-01, settled_by: x",
+            "number: A, title: t, received: 2027-01-05, due: 2027-01-06, targets: [a]" + SETTLED,
             "settled before",
         ),
         ("number: A, title: t, received: 2027-01-01, due: 2027-01-02, targets: [a], duedate: 1", "unknown key"),
