@@ -32,6 +32,7 @@ VERBS = {
     "scan": "Collect, seal, judge: one round over the inventory.",
     "findings": "List, explain, compare, export findings; accept a risk.",
     "harden": "Plan what a scan found; do it under a ticket, or come back.",
+    "ticket": "Write, sign, show change tickets.",
     "rollback": "Take back a hardening, days later as well.",
     "exceptions": "List accepted risks; import and export them as VEX.",
     "orders": "List and enter the customer's rectification orders.",

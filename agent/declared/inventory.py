@@ -117,7 +117,19 @@ def _host(entry: HostEntry, file: HostsFile) -> Host:
     port = _first(*(level.port for level in chain)) or (WINRM_TLS if transport == "winrm" else plain.port)
     rest: dict[str, Any] = {
         key: _first(*(getattr(level, key) for level in chain), getattr(plain, key))
-        for key in ("user", "auth", "bastion", "also_via", "layers", "zone", "owner", "importance", "listeners", "os_hint", "note")
+        for key in (
+            "user",
+            "auth",
+            "bastion",
+            "also_via",
+            "layers",
+            "zone",
+            "owner",
+            "importance",
+            "listeners",
+            "os_hint",
+            "note",
+        )
     }
     become = Become(
         method=_first(*(b.method for b in becomes)) or "sudo",

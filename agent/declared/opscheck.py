@@ -102,13 +102,13 @@ def approver_keys(root: Path) -> list[Public]:
     return keys
 
 
-def genuine(key: Public, signature: bytes, payload: bytes) -> bool:
-    """Whether the signature belongs to this key, this payload and this purpose."""
+def genuine(key: Public, signature: bytes, payload: bytes, prefix: bytes = PREFIX) -> bool:
+    """Whether the signature belongs to this key, this payload and this purpose (its prefix)."""
     try:
         if isinstance(key, ed25519.Ed25519PublicKey):
-            key.verify(signature, PREFIX + payload)
+            key.verify(signature, prefix + payload)
         else:
-            key.verify(signature, PREFIX + payload, ec.ECDSA(hashes.SHA256()))
+            key.verify(signature, prefix + payload, ec.ECDSA(hashes.SHA256()))
     except InvalidSignature:
         return False
     return True

@@ -39,7 +39,8 @@ LAB_NOTE = "lab: made and signed by agent lab"
 Private = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
 
 
-def _private(path: Path) -> Private:
+def private_key(path: Path) -> Private:
+    """Read an approver's private key. Raises RefusedError when it is missing, encrypted, or of another kind."""
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:
@@ -95,7 +96,7 @@ def _quoted(note: str) -> str:
 
 def _approver(root: Path, key_path: Path) -> Private:
     """Return the key when it is the approver's of this workspace; the first one ever used becomes so."""
-    key = _private(key_path)
+    key = private_key(key_path)
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     files = approver_files(root)
     if not any(path.exists() for path in files):
@@ -119,12 +120,16 @@ def sign_location(root: Path, key_path: Path) -> None:
     raw = read_bytes(root / LOCATION, "there is no list to sign", f"write it with `{COMMAND} --allow ADDRESS`")
     addresses_of(root, raw)
     key = _approver(root, key_path)
-    payload = PREFIX + raw
+    write_atomic(root / SIGNATURE, signature_line(key, PREFIX + raw))
+
+
+def signature_line(key: Private, payload: bytes) -> bytes:
+    """A signature as its file holds it: base64 on one line."""
     if isinstance(key, ed25519.Ed25519PrivateKey):
         signature = key.sign(payload)
     else:
         signature = key.sign(payload, ec.ECDSA(hashes.SHA256()))
-    write_atomic(root / SIGNATURE, base64.b64encode(signature) + b"\n")
+    return base64.b64encode(signature) + b"\n"
 
 
 def designate(root: Path, addresses: Sequence[str], key_path: Path, *, only: bool = False) -> tuple[str, ...]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agent.declared.exceptions import ExceptionsFile
+from agent.declared.hardening import HardeningFile
 from agent.declared.inventory import DatabasesFile, HostsFile
 from agent.declared.opscheck import LocationFile
 from agent.declared.orders import OrdersFile
 from agent.declared.people import ContractFile, PeopleFile
 from agent.declared.periods import PeriodsFile
+from agent.declared.tickets import TicketFile
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -22,6 +24,8 @@ FILES: dict[str, type[BaseModel]] = {
     "periods": PeriodsFile,
     "exceptions": ExceptionsFile,
     "orders": OrdersFile,
+    "hardening": HardeningFile,
+    "ticket": TicketFile,
     "ops-location": LocationFile,
 }
 
