@@ -92,3 +92,72 @@ class Order:
     """Day on which the customer took it as done."""
     settled_by: str = ""
     """Who of the customer said so."""
+
+
+PARTS = ("ticket", "backup", "action", "check", "undo")
+"""What has to be there for a hardening to count, in the order of the work."""
+PARTS_ZH = {"ticket": "工单", "backup": "备份", "action": "变更", "check": "复查", "undo": "可回退"}
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """One thing that is missing."""
+
+    part: str
+    """One of PARTS."""
+    text: str
+    """What exactly, in Chinese."""
+
+
+@dataclass(frozen=True, slots=True)
+class Earned:
+    """One target: whether its hardening counts, and why not."""
+
+    target: str
+    kind: str
+    """`host` or `database`."""
+    gaps: tuple[Gap, ...]
+    transactions: tuple[str, ...]
+    """Confirmed and still in force."""
+    handles: int = 0
+    """Pieces of state that were captured."""
+    oneway: tuple[str, ...] = ()
+    """What was done that cannot be undone (package upgrades), named; counted apart."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is credited."""
+        return not self.gaps
+
+    def has(self, part: str) -> bool:
+        """Whether that part is there."""
+        return all(gap.part != part for gap in self.gaps)
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """A hardening run held against the contract."""
+
+    rows: tuple[Earned, ...]
+    quota: Quota
+
+    def done(self, kind: str) -> int:
+        """Targets of that kind which count."""
+        return sum(row.counts for row in self.rows if row.kind == kind)
+
+    def wanted(self, kind: str) -> int | None:
+        """How many the contract buys; None: contract.yaml says nothing."""
+        return self.quota.hosts if kind == "host" else self.quota.databases
+
+    def credited(self, kind: str) -> int:
+        """What is set against the contract: never more than it buys."""
+        wanted = self.wanted(kind)
+        return self.done(kind) if wanted is None else min(self.done(kind), wanted)
+
+    def surplus(self, kind: str) -> int:
+        """What was done beyond the contract (增补)."""
+        return self.done(kind) - self.credited(kind)
+
+    def lacking(self, kind: str) -> int:
+        """What the contract still waits for."""
+        return (self.wanted(kind) or 0) - self.credited(kind)

@@ -17,44 +17,48 @@ COLOURS = {
     Severity.INFO: "#8a9299",
 }
 _FONT = "Noto Sans CJK SC, Source Han Sans SC, Microsoft YaHei, SimHei, sans-serif"
-_WIDTH = 720.0
+WIDTH = 720.0
 _MOST_TARGETS = 40
-_NAME, _LABEL = 20, 14  # most characters of a target and of a round
-_INK, _GREY, _GRID = "#222", "#666", "#d8dde2"
+NAME, _LABEL = 20, 14  # most characters of a target and of a round
+INK, GREY, GRID = "#222", "#666", "#d8dde2"
 
 
-def _text(x: float, y: float, words: str, *, anchor: str = "start", size: float = 13, fill: str = _INK) -> str:
+def label(x: float, y: float, words: str, *, anchor: str = "start", size: float = 13, fill: str = INK) -> str:
+    """Text of a chart."""
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
     return f'<text {place} font-size="{size:g}" fill="{fill}">{escape(words)}</text>'
 
 
-def _rect(x: float, y: float, width: float, height: float, fill: str) -> str:
+def bar(x: float, y: float, width: float, height: float, fill: str) -> str:
+    """A filled rectangle; nothing is narrower than nothing."""
     return f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0):.1f}" height="{height:.1f}" fill="{fill}"/>'
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, stroke: str = _GRID) -> str:
+def rule(x1: float, y1: float, x2: float, y2: float, stroke: str = GRID) -> str:
+    """A line."""
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{stroke}" stroke-width="1"/>'
 
 
-def _svg(height: float, parts: Sequence[str], label: str) -> tuple[str, float, float]:
+def picture(height: float, parts: Sequence[str], title: str) -> tuple[str, float, float]:
+    """The SVG with its size in its own pixels."""
     body = "".join(parts)
     svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH:g} {height:g}" width="{_WIDTH:g}"'
-        f' height="{height:g}" role="img" aria-label="{escape(label, {chr(34): "&quot;"})}" font-family="{_FONT}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:g} {height:g}" width="{WIDTH:g}"'
+        f' height="{height:g}" role="img" aria-label="{escape(title, {chr(34): "&quot;"})}" font-family="{_FONT}">'
         f"{body}</svg>"
     )
-    return svg, _WIDTH, height
+    return svg, WIDTH, height
 
 
 def _legend(y: float) -> list[str]:
     parts = []
     for index, (severity, colour) in enumerate(COLOURS.items()):
         x = 170 + index * 84
-        parts += [_rect(x, y - 10, 12, 12, colour), _text(x + 18, y + 0.5, severity.zh)]
+        parts += [bar(x, y - 10, 12, 12, colour), label(x + 18, y + 0.5, severity.zh)]
     return parts
 
 
-def _ceiling(value: int) -> int:
+def ceiling(value: int) -> int:
     """The next number that is four whole, round steps."""
     power = 1
     while True:
@@ -66,22 +70,22 @@ def _ceiling(value: int) -> int:
 
 def severity_bars(view: View) -> tuple[str, float, float]:
     """One bar for each severity, with its count and share."""
-    top = _ceiling(max((count.count for count in view.severities), default=0))
+    top = ceiling(max((count.count for count in view.severities), default=0))
     left, right, step = 70.0, 600.0, 34.0
     bottom = 14 + step * len(view.severities)
     parts = []
     for tick in range(5):
         x = left + (right - left) * tick / 4
-        parts += [_line(x, 8, x, bottom), _text(x, bottom + 18, f"{top * tick // 4}", anchor="middle", fill=_GREY)]
+        parts += [rule(x, 8, x, bottom), label(x, bottom + 18, f"{top * tick // 4}", anchor="middle", fill=GREY)]
     for index, (count, colour) in enumerate(zip(view.severities, COLOURS.values(), strict=True)):
         y = 14 + step * index
         width = (right - left) * count.count / top
-        parts.append(_text(left - 10, y + 17, count.label, anchor="end"))
-        parts.append(_rect(left, y + 2, width, 22, colour))
+        parts.append(label(left - 10, y + 17, count.label, anchor="end"))
+        parts.append(bar(left, y + 2, width, 22, colour))
         words = f"{count.count} 项  {count.percent}" if count.count else "0 项"
-        parts.append(_text(left + width + 8, y + 18, words, size=12))
-    parts.append(_line(left, 8, left, bottom, _GREY))
-    return _svg(bottom + 28, parts, "各等级待整改发现数量")
+        parts.append(label(left + width + 8, y + 18, words, size=12))
+    parts.append(rule(left, 8, left, bottom, GREY))
+    return picture(bottom + 28, parts, "各等级待整改发现数量")
 
 
 def target_bars(view: View) -> tuple[str, float, float] | None:
@@ -89,26 +93,26 @@ def target_bars(view: View) -> tuple[str, float, float] | None:
     ranked = [target for target in view.ranking if target.total][:_MOST_TARGETS]
     if len(ranked) <= 1:
         return None
-    top = _ceiling(max(target.total for target in ranked))
+    top = ceiling(max(target.total for target in ranked))
     left, right, step = 170.0, 670.0, 21.0
     bottom = 40 + step * len(ranked)
     parts = _legend(16)
     for tick in range(5):
         x = left + (right - left) * tick / 4
-        parts += [_line(x, 32, x, bottom), _text(x, bottom + 18, f"{top * tick // 4}", anchor="middle", fill=_GREY)]
+        parts += [rule(x, 32, x, bottom), label(x, bottom + 18, f"{top * tick // 4}", anchor="middle", fill=GREY)]
     for index, target in enumerate(ranked):
         y = 36 + step * index
-        name = target.row.name if len(target.row.name) <= _NAME else target.row.name[: _NAME - 1] + "…"
-        parts.append(_text(left - 10, y + 13, name, anchor="end", size=12))
+        name = target.row.name if len(target.row.name) <= NAME else target.row.name[: NAME - 1] + "…"
+        parts.append(label(left - 10, y + 13, name, anchor="end", size=12))
         x = left
         for count, colour in zip(target.counts, COLOURS.values(), strict=True):
             width = (right - left) * count / top
             if count:
-                parts.append(_rect(x, y + 2, width, 14, colour))
+                parts.append(bar(x, y + 2, width, 14, colour))
             x += width
-        parts.append(_text(x + 6, y + 13, str(target.total), size=12, fill=_GREY))
-    parts.append(_line(left, 32, left, bottom, _GREY))
-    return _svg(bottom + 28, parts, "各目标待整改发现数量")
+        parts.append(label(x + 6, y + 13, str(target.total), size=12, fill=GREY))
+    parts.append(rule(left, 32, left, bottom, GREY))
+    return picture(bottom + 28, parts, "各目标待整改发现数量")
 
 
 def trend_bars(report: ScanReport, view: View) -> tuple[str, float, float] | None:
@@ -118,26 +122,26 @@ def trend_bars(report: ScanReport, view: View) -> tuple[str, float, float] | Non
         return None
     now = tuple(count.count for count in view.severities[:4])
     rounds = [*rounds, ("本轮", (now[0], now[1], now[2], now[3]))][-12:]
-    top = _ceiling(max(sum(counts) for _label, counts in rounds))
+    top = ceiling(max(sum(counts) for _label, counts in rounds))
     left, right, bottom = 60.0, 700.0, 240.0
     parts = _legend(16)[:8]
     for tick in range(5):
         y = bottom - 190 * tick / 4
-        parts += [_line(left, y, right, y), _text(left - 8, y + 4, f"{top * tick // 4}", anchor="end", fill=_GREY)]
+        parts += [rule(left, y, right, y), label(left - 8, y + 4, f"{top * tick // 4}", anchor="end", fill=GREY)]
     step = (right - left) / len(rounds)
-    for index, (label, counts) in enumerate(rounds):
+    for index, (name, counts) in enumerate(rounds):
         x, y = left + step * (index + 0.5), bottom
         width = min(56.0, step * 0.6)
         for count, colour in zip(counts, COLOURS.values(), strict=False):
             height = 190 * count / top
             y -= height
             if count:
-                parts.append(_rect(x - width / 2, y, width, height, colour))
-        parts.append(_text(x, y - 6, str(sum(counts)), anchor="middle", size=12))
-        words = label if len(label) <= _LABEL else label[: _LABEL - 1] + "…"
-        parts.append(_text(x, bottom + 18, words, anchor="middle", size=12))
-    parts.append(_line(left, bottom, right, bottom, _GREY))
-    return _svg(bottom + 30, parts, "历轮待整改发现数量")
+                parts.append(bar(x - width / 2, y, width, height, colour))
+        parts.append(label(x, y - 6, str(sum(counts)), anchor="middle", size=12))
+        words = name if len(name) <= _LABEL else name[: _LABEL - 1] + "…"
+        parts.append(label(x, bottom + 18, words, anchor="middle", size=12))
+    parts.append(rule(left, bottom, right, bottom, GREY))
+    return picture(bottom + 30, parts, "历轮待整改发现数量")
 
 
 def draw(name: str, report: ScanReport, view: View) -> tuple[str, float, float] | None:

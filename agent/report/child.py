@@ -16,11 +16,10 @@ from time import perf_counter
 from typing import Any
 
 from agent.model.errors import AgentError, DeclaredError
-from agent.model.report import ScanReport
-from agent.report import charts, gate, linting, template
-from agent.report.derive import derive, narrowed
+from agent.report import gate, linting, template
 from agent.report.docx import docx, number_pages
 from agent.report.html import html
+from agent.report.kinds import KINDS, Kind
 from agent.report.parse import parse
 from agent.report.pdf import LaidOut, pdf, pdf_tree
 from agent.report.tree import Document
@@ -36,23 +35,23 @@ def write(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def grow(report: ScanReport, own: list[Path], single: str) -> Document:
+def grow(kind: Kind, report: Any, own: list[Path], single: str) -> Document:  # noqa: ANN401 - of that kind
     """The document tree of a report.
 
     Raises:
         DeclaredError: the template is wrong.
         ReportError: what it renders is.
     """
-    path, env = template.find(template.SCAN, own), template.environment(own)
+    path, env = template.find(kind.template, own), template.environment(own)
     # What is shipped was linted by its tests; a workspace's own template may have been edited since its last use.
     problems = [] if path.parent == template.shipped() else linting.lint_file(path, env)
     if problems:
         first, *more = problems
         rest = f" (and {len(more)} more)" if more else ""
         raise DeclaredError(first.problem + rest, where=first.where, remedy="mend the template in templates/")
-    view = derive(report, single=single)
+    view = kind.derive(report, single=single)
     text = template.render(env, path, report=report, view=view)
-    return parse(text, lambda name: charts.draw(name, report, view))
+    return parse(text, lambda name: kind.draw(name, report, view))
 
 
 class _Steps:
@@ -76,17 +75,18 @@ class _Steps:
         write(self.written[kind], data)
 
 
-def run(request: Mapping[str, Any], report: ScanReport) -> dict[str, object]:
+def run(request: Mapping[str, Any], report: Any) -> dict[str, object]:  # noqa: ANN401 - of the asked kind
     """Render every wanted format into a folder and reconcile them.
 
     Typst keeps what it has once taken, so it comes last, when the tree is gone; the DOCX then gets its page numbers.
     """
     steps = _Steps(Path(request["folder"]))
+    kind = KINDS[request["kind"]]
     own, formats = [Path(path) for path in request["templates"]], request["formats"]
     if request["host"]:
-        report = narrowed(report, request["host"])
-    keys, author = [item.key for item in report.findings], report.parties.vendor
-    document = grow(report, own, request["host"])
+        report = kind.narrowed(report, request["host"])
+    keys, author = kind.keys(report), report.parties.vendor
+    document = grow(kind, report, own, request["host"])
     day, grown = document.date, document.findings
     del report
     steps.lap("tree")
@@ -122,7 +122,7 @@ def main() -> int:
     envelope = json.loads(sys.stdin.buffer.read())
     request = envelope["request"]
     try:
-        answer = run(request, decode(ScanReport, envelope.pop("report")))
+        answer = run(request, decode(KINDS[request["kind"]].report, envelope.pop("report")))
     except AgentError as error:
         answer = {
             "error": type(error).__name__,

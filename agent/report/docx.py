@@ -120,7 +120,7 @@ def _margins(document: Document) -> dict[str, str]:
     rule = '<w:pBdr><w:bottom w:val="single" w:sz="4" w:space="1" w:color="8A949D"/></w:pBdr>'
     running = (
         f'<w:p><w:pPr><w:pStyle w:val="Running"/>{rule}</w:pPr>'
-        f"<w:r><w:t>漏洞扫描报告　{legal(document.number)}</w:t></w:r><w:r><w:tab/></w:r>"
+        f"<w:r><w:t>{legal(document.running)}　{legal(document.number)}</w:t></w:r><w:r><w:tab/></w:r>"
         f"<w:r><w:t>{legal(document.classification)}</w:t></w:r></w:p>"
     )
     number = (

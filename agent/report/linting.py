@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, is_dataclass
 from enum import Enum
 from functools import cache
@@ -11,15 +11,11 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from jinja2 import TemplateSyntaxError, nodes
 
-from agent.model.report import ScanReport
+from agent.report.kinds import roots
 from agent.report.template import environment
-from agent.report.view import View
 
 if TYPE_CHECKING:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-ROOTS: Mapping[str, Any] = {"report": ScanReport, "view": View}
-"""What a template is given."""
 
 _GLOBALS = {"range", "dict", "lipsum", "cycler", "joiner", "namespace", "grade", "loop", "varargs", "kwargs", "caller"}
 
@@ -69,7 +65,7 @@ class _Linter:
         """Type that an expression has, None when that cannot be told."""
         if isinstance(node, nodes.Name):
             if node.ctx == "load" and node.name not in scope and node.name not in _GLOBALS:
-                self.say(node, f"unknown name {node.name!r}; a template has {', '.join(ROOTS)}")
+                self.say(node, f"unknown name {node.name!r}; a template has report, view")
             return scope.get(node.name)
         if isinstance(node, nodes.Getattr):
             owner = self.kind(node.node, scope)
@@ -173,7 +169,7 @@ def lint_file(path: Path, env: ImmutableSandboxedEnvironment) -> list[Problem]:
     except TemplateSyntaxError as error:
         return [Problem(f"{path}:{error.lineno}", error.message or "syntax error")]
     linter = _Linter(str(path))
-    linter.visit(tree, dict(ROOTS))
+    linter.visit(tree, roots(path.name))
     return linter.problems
 
 

@@ -282,4 +282,5 @@ def _gather(root: ET.Element, chart: Chart) -> Document:
         cover=cover,
         front=front,
         body=tuple(gathered.blocks),
+        running=meta.get("running", "漏洞扫描报告"),
     )

@@ -114,7 +114,7 @@ def pdf_tree(document: Document, author: str) -> str:
         {
             "title": document.title,
             "author": author,
-            "running": f"漏洞扫描报告　{document.number}",
+            "running": f"{document.running}　{document.number}",
             "classification": document.classification,
             "year": day.year,
             "month": day.month,

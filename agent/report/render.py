@@ -14,6 +14,7 @@ from pathlib import Path
 
 from agent.model import errors
 from agent.model.errors import AgentError, ReportError
+from agent.model.hardenreport import HardenReport
 from agent.model.report import ScanReport
 from agent.report import wire
 
@@ -52,7 +53,7 @@ def _sweep(folder: Path) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def _call(request: dict[str, object], report: ScanReport) -> dict[str, object]:
+def _call(request: dict[str, object], report: ScanReport | HardenReport) -> dict[str, object]:
     head = json.dumps(request).encode()
     feed = b'{"request":' + head + b',"report":' + wire.encode(report) + b"}"
     # -P: a file of the current folder must not shadow a module. The agent itself is found where this one was.
@@ -106,10 +107,33 @@ def render_scan(
         DeclaredError: a template is wrong; `where` is FILE:LINE.
         ReportError: reconciliation failed, or a file cannot be written. Nothing is left under the final names.
     """
+    return _render("scan", report, out, formats, templates, host)
+
+
+def render_harden(
+    report: HardenReport,
+    out: Path,
+    *,
+    formats: Sequence[str] = FORMATS,
+    templates: Sequence[Path] = (),
+    host: str = "",
+) -> Rendered:
+    """Render a 安全加固报告 as `harden-NUMBER[-HOST].html` and so on; arguments and errors as of `render_scan`."""
+    return _render("harden", report, out, formats, templates, host)
+
+
+def _render(
+    kind: str,
+    report: ScanReport | HardenReport,
+    out: Path,
+    formats: Sequence[str],
+    templates: Sequence[Path],
+    host: str,
+) -> Rendered:
     unknown = sorted(set(formats) - set(FORMATS))
     if unknown or not formats:
         raise ReportError(f"unknown formats {unknown}", remedy=f"choose from {', '.join(FORMATS)}")
-    stem = f"scan-{slug(report.number)}" + (f"-{slug(host)}" if host else "")
+    stem = f"{kind}-{slug(report.number)}" + (f"-{slug(host)}" if host else "")
     try:
         out.mkdir(parents=True, exist_ok=True, mode=0o700)
         _sweep(out)
@@ -119,6 +143,7 @@ def render_scan(
         raise ReportError(f"cannot write there: {error.strerror}", where=str(out), remedy="choose a folder") from error
     try:
         request: dict[str, object] = {
+            "kind": kind,
             "folder": str(work.resolve()),
             "formats": list(formats),
             "templates": [str(path.resolve()) for path in templates],

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 SCAN = "scan-report.xhtml.j2"
 """File name of the scan report's template; a workspace's templates/ overrides it by that name."""
+HARDEN = "harden-report.xhtml.j2"
+"""The same of the 安全加固报告."""
 
 FILTERS = {
     "beijing": beijing,

@@ -119,6 +119,8 @@ class Document:
     cover: tuple[Para, ...]
     front: tuple[Block, ...]
     body: tuple[Block, ...]
+    running: str = "漏洞扫描报告"
+    """Words at the head of each page, before the number."""
 
     @property
     def headings(self) -> Iterator[Heading]:

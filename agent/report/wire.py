@@ -6,7 +6,7 @@ import json
 import types
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -17,7 +17,7 @@ T = TypeVar("T")
 def _plain(value: object) -> object:
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, datetime):
+    if isinstance(value, date):  # a datetime is one, too
         return value.isoformat()
     if is_dataclass(value):
         return [getattr(value, field.name) for field in fields(value)]
@@ -46,8 +46,9 @@ def _reader(kind: Any) -> Callable[[Any], Any]:  # noqa: ANN401, PLR0911 - any a
     if isinstance(kind, types.UnionType) and len(get_args(kind)) == 2 and types.NoneType in get_args(kind):  # noqa: PLR2004 - X | None
         some = _reader(next(part for part in get_args(kind) if part is not types.NoneType))
         return lambda data: None if data is None else some(data)
-    if kind is datetime:
-        return datetime.fromisoformat
+    if kind is datetime or kind is date:
+        reader: Callable[[Any], Any] = kind.fromisoformat
+        return reader
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind
     if kind in {str, int, float, bool} or isinstance(kind, types.GenericAlias):

@@ -107,7 +107,7 @@ def test_a_database_is_one_of_its_own_though_its_steps_run_on_the_host():
     assert (found.credited("database"), found.lacking("database")) == (1, 2)
     only = credit({"web-01": "host", "db-01": "database"}, Quota(), LEAVE, mine[1:], [closed("db-01", "t2")])
     assert [row.counts for row in only.rows] == [False, True]
-    assert (only.wanted("host"), only.lacking("host"), only.extra("database")) == (None, 0, 0)
+    assert (only.wanted("host"), only.lacking("host"), only.surplus("database")) == (None, 0, 0)
 
 
 def test_no_more_is_credited_than_the_contract_buys():
@@ -116,4 +116,4 @@ def test_no_more_is_credited_than_the_contract_buys():
     leave = replace(LEAVE, ticket=replace(TICKET, targets=("*",)))
     checked = [closed(name, f"t-{name}") for name in names]
     found = credit(dict.fromkeys(names, "host"), Quota(3, 0), leave, made, checked)
-    assert (found.done("host"), found.credited("host"), found.extra("host"), found.lacking("host")) == (5, 3, 2, 0)
+    assert (found.done("host"), found.credited("host"), found.surplus("host"), found.lacking("host")) == (5, 3, 2, 0)
