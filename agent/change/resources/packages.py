@@ -96,6 +96,10 @@ class Package:
         return self._steps(item, state)
 
     def _steps(self, item: Item, state: State) -> tuple[Step, ...] | Skip:
+        if doubled := _doubled(item, state):
+            return Skip(
+                Why.MANUAL, f"上次升级中断，同一软件包有两个版本：{short(doubled)}；先人工执行 dnf remove --duplicates"
+            )
         upgrades: dict[str, _Upgrade] = {}
         refused: list[tuple[str, Skip]] = []
         for name, wanted in item.want.items():
@@ -106,6 +110,10 @@ class Package:
                 continue
             if found:
                 upgrades.setdefault(found.name, found)
+        halfway = any(one.status != "ii" for name in item.want for one in state.of(str(name)))
+        repair = (_repair(item, state),) if state.broken and (upgrades or halfway) else ()
+        if repair and not upgrades:
+            return repair
         if not upgrades:
             worst = next(
                 (skip for _, skip in refused if skip.why is not Why.NO_FIX), refused[0][1] if refused else None
@@ -114,7 +122,6 @@ class Package:
         if skip := next(_refusals(state, list(upgrades.values())), None):
             return skip
         notes = _notes(item, state, upgrades, refused)
-        repair = [_repair(item, state)] if state.broken else []
         return (*repair, *(_step(item, state, one, notes) for one in upgrades.values()))
 
 
@@ -148,7 +155,7 @@ class _Wanted:
 
     def _done(self, there: list[Installed]) -> bool:
         if not self.kernel:
-            return all(self.enough(self._own(one)) and one.status == "ii" for one in there)
+            return all(self.enough(self._own(one)) for one in there)
         if _KERNEL_DEB.fullmatch(self.name):  # a newer kernel is another package, of the same flavour
             flavour = _FLAVOUR.sub("", self.name)
             there = [
@@ -186,6 +193,15 @@ class _Wanted:
         return version if self.item.options.get("upstream") else self.state.sources.get((name, version), version)
 
 
+def _doubled(item: Item, state: State) -> list[str]:
+    """Packages that an interrupted rpm transaction left in two versions."""
+    if state.manager == "apt":
+        return []
+    names = [str(name) for name in item.want if not _KERNEL.fullmatch(str(name))]
+    every = {name: [(one.version, one.arch) for one in state.of(name)] for name in names}
+    return [name for name, there in every.items() if len({arch for _, arch in there}) < len(set(there))]
+
+
 def _refusals(state: State, upgrades: list[_Upgrade]) -> Iterator[Skip]:
     """Reasons to leave all of it alone, the weightiest first."""
     if state.unmet and not state.broken:
@@ -198,12 +214,6 @@ def _refusals(state: State, upgrades: list[_Upgrade]) -> Iterator[Skip]:
         yield Skip(Why.UNSAFE, f"升级会移除：{short(gone)}")
     if down:
         yield Skip(Why.UNSAFE, f"升级会降级：{short(down)}")
-    one_only = [one.name for one in upgrades if state.manager != "apt" and not one.kernel]
-    doubled = [name for name in one_only if len({each.version for each in state.of(name)}) > 1]
-    if doubled:
-        yield Skip(
-            Why.MANUAL, f"上次升级中断，同一软件包有两个版本：{short(doubled)}；先人工执行 dnf remove --duplicates"
-        )
     for where, least in (("/var", ROOM), ("/", ROOM), ("/boot", BOOT if any(one.kernel for one in upgrades) else 0)):
         if state.space.get(where, least) < least:
             yield Skip(Why.UNSAFE, f"{where} 可用空间只有 {state.space[where] // 1024} MB，少于 {least // 1024} MB")

@@ -29,6 +29,8 @@ class Installed:
     """Version of the source package (dpkg); the same as `version` on rpm."""
     status: str
     """dpkg's two letters: `ii` is well; `iF`, `iU`, `iH` are halfway."""
+    arch: str = ""
+    """Of an rpm, of which several may be there at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +118,8 @@ def _line(state: State, word: str, rest: list[str], line: str) -> None:  # noqa:
         case ["have", name, version, ("again" | "lost") as word] if _named(name, version):
             state.installed.append(Installed(name, version, version, "ii"))
             state.again[name] = word == "again"
-        case ["have", name, version, _, source, status, *_] if _named(name, version):
-            state.installed.append(Installed(name, version, source, status))
+        case ["have", name, version, _, source, status, *arch] if _named(name, version):
+            state.installed.append(Installed(name, version, source, status, "".join(arch)))
         case ["can", name, candidate, highest] if _named(name, candidate):
             state.offers[name] = Offer(candidate, highest)
         case ["source", name, version, source]:
@@ -142,6 +144,8 @@ def _line(state: State, word: str, rest: list[str], line: str) -> None:  # noqa:
             state.space[where] = int(free)
         case ["lists", age, count] if age.isdigit() and count.isdigit():
             state.lists = (int(age), int(count))
+        case ["unlisted"]:
+            state.lists = (state.lists[0], 0)
         case ["sim", "error", *_]:
             state.errors.append(line[10:])
         case ["sim", what, name, *versions]:

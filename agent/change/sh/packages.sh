@@ -81,7 +81,8 @@ pk_rows() { # `NAME.ARCH EVR REPO` rows of dnf and yum, also broken over two lin
 pk_rpm_state() {
   pk_aside rpm -qa --queryformat '%{NAME} %|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE} %{ARCH}\n' 2>/dev/null |
     awk '$1 != "gpg-pubkey" { print "have", $1, $2, $1, $2, "ii", $3 }'
-  pk_aside "$1" -C -q check-update 2>/dev/null | pk_rows | while read -r _p _v; do echo "can $_p $_v $_v"; done
+  _up=$(pk_aside "$1" -C -q check-update 2>/dev/null); _r=$?
+  printf '%s\n' "$_up" | pk_rows | while read -r _p _v; do echo "can $_p $_v $_v"; done
   cat /etc/dnf/plugins/versionlock.list /etc/yum/pluginconf.d/versionlock.list 2>/dev/null | awk '/^[^#]/ { print "lock", $1 }'
   for _f in /etc/dnf/dnf.conf /etc/yum.conf /etc/yum.repos.d/*.repo; do
     sed -n 's/^[[:space:]]*exclude\(pkgs\)\{0,1\}[[:space:]]*=//p' "$_f" 2>/dev/null | tr ', ' '\n\n' | awk 'NF { print "exclude", $1 }'
@@ -89,6 +90,7 @@ pk_rpm_state() {
   for _f in /var/lib/yum/transaction-all*; do [ ! -e "$_f" ] || echo "unended ${_f##*/}"; done
   _t=$(stat -c %Y /var/cache/dnf/*/repodata/*primary* /var/cache/dnf/*/repodata/repomd.xml /var/cache/yum/*/*/*/cachecookie /var/cache/yum/*/*/*/repomd.xml 2>/dev/null | sort -n | tail -n 1)
   echo "lists $(($(date +%s) - ${_t:-0})) $(find /var/cache/dnf /var/cache/yum -name '*repomd.xml' 2>/dev/null | wc -l)"
+  case $_r in 0|100) ;; *) echo unlisted ;; esac # a repository that was never read: what is offered is not known
 }
 
 pk_state() {
@@ -151,7 +153,8 @@ pk_simulate() { # MANAGER upgrade|remove NAME...
         esac
       done ;;
     dnf|yum)
-      pk_aside "$_m" -C --assumeno --setopt=clean_requirements_on_remove=0 "$_v" "$@" 2>&1 | pk_table ;;
+      if [ -n "${PK_FRESH:-}" ]; then timeout -k 2 300 "$_m" --assumeno "$_v" "$@" 2>&1 </dev/null | pk_table
+      else pk_aside "$_m" -C --assumeno --setopt=clean_requirements_on_remove=0 "$_v" "$@" 2>&1 | pk_table; fi ;;
   esac
 }
 
@@ -162,6 +165,7 @@ pk_table() { # the table of dnf and yum
     /^Downgrading.*:$/ { s = "downgrade"; next }
     /^(Skipping|Skipped).*:$/ { s = "skip"; next }
     /^Transaction Summary|^Nothing to do|^No packages marked/ { s = ""; next }
+    /[Cc]ache-only enabled/ { print "unsimulated"; next }
     /^Error:|^ *Problem|[Nn]o match for|No package .* available/ { s = ""; sub(/^ */, ""); print "sim error", $0; next }
     $1 == "replacing" && s != "" { sub(/\.[^.]*$/, "", $2); print "sim remove", $2; next }
     /^ [^ ]/ && s != "" && $1 != "Package" { print "sim", s, $1, "-", (NF >= 3 ? $3 : "?") }'
@@ -211,7 +215,7 @@ pk_ready() { # SECONDS: everything but the upgrade itself. What fails here has c
     *) timeout -k 5 300 "$_m" -q makecache </dev/null >"$D/packages.refresh" 2>&1 ;;
   esac || echo "package lists were not refreshed: $(grep -E '^(E|Err|Error)' "$D/packages.refresh" | head -n 3 | tr '\n' ' ')"
   # shellcheck disable=SC2086
-  _sim=$(pk_simulate "$_m" upgrade $_names)
+  _sim=$(PK_FRESH=yes; pk_simulate "$_m" upgrade $_names)
   printf '%s\n' "$_sim" | pk_refuse || { echo "refused: the upgrade would remove or downgrade packages, or cannot be done" >&2; return 1; }
   for _p in $_names; do
     printf '%s\n' "$_sim" | grep -qF " $_p " || echo "$_p: nothing newer is offered"
@@ -258,7 +262,9 @@ pk_good() { # MANAGER VERB NAME...: do it
 }
 
 pk_configure() { # SECONDS: finish what an interrupted dpkg left
-  pk_wait "$1" && pk_run configure dpkg --force-confdef --force-confold --configure -a && [ -z "$(dpkg --audit)" ]
+  # shellcheck disable=SC2016
+  pk_wait "$1" && pk_run configure dpkg --force-confdef --force-confold --configure -a &&
+    ! dpkg-query -W -f='${db:Status-Abbrev}\n' | grep -q '^.[UFWt]'
 }
 
 act_packages() { # the upgrade of all that is queued, in one transaction of the package manager
