@@ -208,7 +208,8 @@ def _reboot(app: App, paper: Ticket, plan: HardenPlan) -> bool:
 def variables(app: App) -> dict[str, Any]:
     """What fills `{{name}}` in fixes: hardening.yaml's own, and what other declared files say.
 
-    `ops_networks` (the signed ops location), `roster` (logins of people.yaml), `keep` (accounts that must stay).
+    `ops_networks` (the signed ops location), `ssh_sources` (these, the bastions, and `bastion_networks`: their addresses
+    on the inner side), `roster` (logins of people.yaml), `keep` (accounts that must stay).
 
     Raises:
         RefusedError: hardening.yaml lets in more than the signed ops location does.
@@ -222,7 +223,7 @@ def variables(app: App) -> dict[str, Any]:
             wanted.version == net.version and wanted.subnet_of(net)  # type: ignore[arg-type]
             for net in allowed(app.root)
         )
-        if not inside and not _reaches(app, str(each)):
+        if not inside:
             raise RefusedError(
                 f"hardening.yaml's ops_networks lets in {each}, which the signed ops location does not",
                 where="hardening.yaml: variables.ops_networks",
@@ -230,16 +231,15 @@ def variables(app: App) -> dict[str, Any]:
             )
     keep = {host.user for host in app.inventory.hosts} | set(app.policy.keep_accounts)
     keep |= {each.account for each in app.policy.service_accounts}
+    ways = {host.bastion for host in app.inventory.hosts if host.bastion}
+    bastions = [host.address for host in app.inventory.hosts if host.name in ways]
+    asked_networks = [str(each) for each in asked] if isinstance(asked, list) else networks
+    more = own.get("bastion_networks", [])
+    inner = [str(each) for each in more] if isinstance(more, list) else [str(more)]
     return {
         "ops_networks": networks,
+        "ssh_sources": [*asked_networks, *bastions, *inner],
         **own,
         "roster": sorted({person.login for person in load_people(app.root) if person.login} | keep),
         "keep": sorted(keep),
     }
-
-
-def _reaches(app: App, network: str) -> bool:
-    """Whether it is the address of a declared bastion, from which hosts behind it must let us in."""
-    net = ip_network(network, strict=False)
-    ways = {host.bastion for host in app.inventory.hosts if host.bastion}
-    return any(net == ip_network(host.address) for host in app.inventory.hosts if host.name in ways)

@@ -209,6 +209,7 @@ class _Items:
             "keep": list(self.variables.get("keep", ())),
             "listeners": [*host.listeners, *self.policy.probes.get(host.name, ())],
             "networks": list(self.variables.get("ops_networks", ())),
+            "ssh_port": host.port,
             "legacy": host.transport == "ssh-legacy",
             "restart": self.wanted.restart,
         }

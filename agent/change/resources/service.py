@@ -11,6 +11,7 @@ carries our own way in is never touched.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from shlex import quote
 
 from agent.change.contract import Facts, FixError
@@ -71,8 +72,8 @@ class ServiceState:
                     found[unit] = (load, active, enabled)
         on = item.want.get("active") or item.want.get("enabled")
         if on:
-            unit = next((name for name in names if name in found), None)
-            if unit is None:
+            unit = next((name for name in names if name in found), "")
+            if not unit:
                 return Skip(Why.UNSUPPORTED, f"主机上没有这些服务：{'、'.join(names)}；先安装")
             step = _step(item, unit, *found[unit])
             return (step,) if step else ()
@@ -83,7 +84,7 @@ class ServiceState:
 
 
 def _names(item: Item) -> list[str]:
-    names = item.options.get("names") or SELECTS.get(str(item.options.get("select", "")), ())
+    names: Sequence[object] = item.options.get("names") or SELECTS.get(str(item.options.get("select", "")), ())
     return [name if "." in name.rsplit("@", 1)[-1] else f"{name}.service" for name in map(str, names)]
 
 

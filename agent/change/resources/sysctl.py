@@ -32,11 +32,12 @@ class Sysctl:
             raise FixError("fix.want: write {net.ipv4.tcp_syncookies: 1}")
 
     def read(self, item: Item, facts: Facts) -> str:
-        """Lines `run KEY VALUE` and `file KEY VALUE`."""
+        """Lines `run KEY VALUE`, `file KEY VALUE`, and `fixed KEY` for one that cannot be written here."""
         del facts
         lines = [f"f=$R{PATH}"]
         for key in item.want:
             lines.append(f'v=$(sysctl -n {key} 2>/dev/null | tr "\\t" " ") && echo "run {key} $v"')
+            lines.append(f'[ -w "/proc/sys/{key.replace(".", "/")}" ] || echo "fixed {key}"')
             pattern = re.escape(key)
             lines.append(f"""[ ! -r "$f" ] || sed -n 's/^{pattern} *= */file {key} /p' "$f" | tail -n 1""")
         return "\n".join(lines)
@@ -50,11 +51,15 @@ class Sysctl:
             key, _, value = rest.partition(" ")
             seen[where, key] = value.strip()
         steps = []
+        fixed = []
         for key, wanted in item.want.items():
             want, now = str(wanted), seen.get(("run", key))
             if now is None:
                 continue  # a kernel without it
             if now == want and seen.get(("file", key)) == want:
+                continue
+            if now != want and ("fixed", key) in seen:
+                fixed.append(key)  # a container shares it with its host
                 continue
             write = f"e_key {PATH} ' = ' {quote(key)} {quote(want)} && sysctl -q -w {quote(f'{key}={want}')}"
             steps.append(
@@ -70,6 +75,8 @@ class Sysctl:
                     risk=item.risk,
                 )
             )
+        if fixed and not steps:
+            return Skip(Why.UNSUPPORTED, f"此处不可写（容器与宿主机共用内核）：{'、'.join(fixed)}")
         if not steps and not any(where == "run" for where, _ in seen):
             return Skip(Why.UNSUPPORTED, "内核没有这些参数")
         return tuple(steps)
