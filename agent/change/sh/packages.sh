@@ -158,17 +158,19 @@ pk_simulate() { # MANAGER upgrade|remove NAME...
   esac
 }
 
-pk_table() { # the table of dnf and yum
-  awk '/^(Upgrading|Updating|Updating for dependencies):$/ { s = "upgrade"; next }
+pk_table() { # the table of dnf and yum; what they complain of counts only where they come to none
+  awk 'function row(what, name, to) { print "sim", what, name, "-", to; rows = 1 }
+    /^(Upgrading|Updating|Updating for dependencies):$/ { s = "upgrade"; next }
     /^(Installing|Installing .*dependencies|Installing for dependencies):$/ { s = "new"; next }
     /^(Removing.*|Obsoleting.*|Replacing.*):$/ { s = "remove"; next }
     /^Downgrading.*:$/ { s = "downgrade"; next }
     /^(Skipping|Skipped).*:$/ { s = "skip"; next }
     /^Transaction Summary|^Nothing to do|^No packages marked/ { s = ""; next }
-    /[Cc]ache-only enabled/ { print "unsimulated"; next }
-    /^Error:|^ *Problem|[Nn]o match for|No package .* available/ { s = ""; sub(/^ */, ""); print "sim error", $0; next }
-    $1 == "replacing" && s != "" { sub(/\.[^.]*$/, "", $2); print "sim remove", $2; next }
-    /^ [^ ]/ && s != "" && $1 != "Package" { print "sim", s, $1, "-", (NF >= 3 ? $3 : "?") }'
+    /[Cc]ache-only enabled/ { unread = 1; next }
+    /^Error:|^ *Problem|[Nn]o match for|No package .* available/ { sub(/^ */, ""); said[++n] = $0; next }
+    $1 == "replacing" && s != "" { sub(/\.[^.]*$/, "", $2); row("remove", $2, "?"); next }
+    /^ [^ ]/ && s != "" && $1 != "Package" { row(s, $1, (NF >= 3 ? $3 : "?")) }
+    END { if (!rows && unread) print "unsimulated"; else if (!rows) for (i = 1; i <= n; i++) print "sim error", said[i] }'
 }
 
 pk_refuse() { # reads `sim` lines; names what must not happen and fails, else passes
