@@ -17,7 +17,7 @@ profile_set() { # FILE NAME LIMIT: what exceeds it becomes it, the line that sto
     l!~/^[ \t]*#/{
       if(n=="umask"){if($1=="umask"){x=$2;sub(/;/,"",x);if(wide(x))sub(/umask[ \t]+[0-7]+/,"umask " v,l)}}
       else{p="";r=l;while(match(r,"(^|[^A-Za-z_])" n "=[0-9]+")){w=substr(r,RSTART,RLENGTH);x=w;sub(/.*=/,"",x);h=substr(w,1,length(w)-length(x))
-        p=p substr(r,1,RSTART-1) h ((x+0>v+0||x+0==0)?v:x);r=substr(r,RSTART+RLENGTH)}l=p r}
+        p=p substr(r,1,RSTART-1) h ((x+0>v+0||(n=="TMOUT"&&x+0<60))?v:x);r=substr(r,RSTART+RLENGTH)}l=p r}
     }
     {if(l!=o&&last!~/\\$/)print "# " o;print l;last=o}' "$1" | e_put "$1"
 }

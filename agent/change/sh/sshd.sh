@@ -61,7 +61,8 @@ sshd_place() { # KEYWORD: the file in which a value of ours wins: the drop-in if
     _ahead=
     for _p in "$_d"/*.conf; do
       [ -e "$_p" ] || continue
-      [ "${_p##*/}" = "${_SSHD_OURS##*/}" ] && break
+      _w=${_p##*/} # read before ours? glob(3) sorts by bytes
+      [ "$_w" != "${_SSHD_OURS##*/}" ] && [ "$(printf '%s\n%s\n' "$_w" "${_SSHD_OURS##*/}" | LC_ALL=C sort | head -n 1)" = "$_w" ] || continue
       awk -v k="$1" '/^[ \t]*#/{next}tolower($1)==tolower(k)||tolower($0)~"^[ \t]*" tolower(k) "[ \t]*="{f=1}END{exit !f}' "$_p" && _ahead=1
     done
     if [ -z "$_ahead" ]; then echo "${_m%/*}/$_SSHD_OURS"; return; fi

@@ -104,3 +104,26 @@ def test_no_roster_no_judgement(lab, name):
     found = HostUnderChange(lab.workspace, name).plan(fixed("LIN-AC-C-01"))["LIN-AC-C-01"]
     assert isinstance(found, Skip)
     assert found.why is Why.MANUAL
+
+
+def test_who_has_not_come_for_ninety_days_is_closed(lab):
+    under = HostUnderChange(lab.workspace, "node-02")
+    before = under.manifest()
+    under.root(
+        f"{SAVE}\n{MADE}\ncp -a /var/log/lastlog /run/lastlog.was;"
+        "u=$(id -u gone); { printf '\\001\\000\\000\\131'; head -c 288 /dev/zero; } | dd of=/var/log/lastlog bs=1 seek=$((u * 292)) conv=notrunc 2>/dev/null"
+    )
+    try:
+        assert judged(under, ["LIN-AC-C-02"]) == {"LIN-AC-C-02": "fail"}
+        item = fixed("LIN-AC-C-02")
+        under.root("echo '0 0 1 1 * true' | crontab -u gone -")
+        told = under.plan(item)[item.id]
+        assert isinstance(told, Skip)
+        assert "定时任务" in told.text
+        under.root("crontab -u gone -r")
+        tx = under.harden(item)
+        assert judged(under, ["LIN-AC-C-02"]) == {"LIN-AC-C-02": "pass"}
+        under.revert(tx)
+    finally:
+        under.root(f"cp -a /run/lastlog.was /var/log/lastlog; rm -f /run/lastlog.was; {BACK}")
+    assert differences(before, under.manifest()) == []

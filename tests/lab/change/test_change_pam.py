@@ -154,3 +154,33 @@ def test_what_is_right_is_left_alone(lab):
     names = (*RULES, *STACKS, "LIN-IA-A-09", "LIN-IA-B-02", "LIN-IA-B-03", "LIN-AC-D-02")
     found = under.plan(*[fixed(control) for control in names])
     assert found == dict.fromkeys(names, ())
+
+
+@pytest.mark.parametrize(
+    ("broken", "mended"),
+    [
+        ("pam-auth-update --disable pwquality", "pam-auth-update --enable pwquality"),
+        (
+            "cp -a /etc/pam.d/common-password /etc/pam.d/common-auth /run/; sed -i '/pam-auth-update/d' /etc/pam.d/common-auth; sed -i '/pam_pwquality/d; /pam-auth-update/d; s/ use_authtok//' /etc/pam.d/common-password",
+            "cp -a /run/common-password /run/common-auth /etc/pam.d/; rm -f /run/common-password /run/common-auth",
+        ),
+    ],
+    ids=["pam-auth-update", "by-hand"],
+)
+def test_password_rules_come_into_the_stack(lab, broken, mended):
+    under = HostUnderChange(lab.workspace, "node-01")
+    before, item = under.manifest(), fixed("LIN-IA-A-09")
+    under.root(
+        f"mkdir -p /run/pam; cp -a /var/lib/pam /run/pam/; DEBIAN_FRONTEND=noninteractive; export DEBIAN_FRONTEND; {broken}"
+    )
+    try:
+        assert judged(under, [item.id]) == {item.id: "fail"}
+        proves(under, [item], broken=":", mended=":")
+        tx = under.harden(item)
+        assert judged(under, [item.id]) == {item.id: "pass"}
+        under.revert(tx)
+    finally:
+        under.root(
+            f"DEBIAN_FRONTEND=noninteractive; export DEBIAN_FRONTEND; {mended}; cp -a /run/pam/pam/* /var/lib/pam/; rm -rf /run/pam"
+        )
+    assert differences(before, under.manifest()) == []

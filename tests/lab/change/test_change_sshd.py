@@ -34,6 +34,8 @@ def test_every_sshd_control_that_fails_passes_afterwards_and_comes_back(lab):
 
 def test_a_drop_in_of_ours_is_read_first_and_the_losers_stay(lab):
     under = HostUnderChange(lab.workspace, "node-01")
+    (step,) = under.steps(fixed("LIN-AC-B-01"))
+    assert step.handles[0].args == ("/etc/ssh/sshd_config.d/00-secops.conf",)
     proves(
         under,
         [fixed("LIN-AC-B-01"), fixed("LIN-IA-C-03")],
