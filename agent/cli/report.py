@@ -13,23 +13,76 @@ if TYPE_CHECKING:
 FORMATS = ("html", "docx", "pdf")
 
 
-@click.group("report")
-def command() -> None:
-    """Render reports; every finding in the database is a row in each format, or the report is refused."""
+_RUN = click.option("--run", "run_id", help="The run (default: the newest finished scan).")
+_HOST = click.option("--host", default="", help="Only this target's report.")
+_FORMAT = click.option("--format", "formats", multiple=True, type=click.Choice(FORMATS), help="Default: all three.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print paths and counts as JSON.")
+
+
+@click.group("report", invoke_without_command=True)
+@_RUN
+@_HOST
+@_FORMAT
+@_JSON
+@click.pass_context
+def command(ctx: click.Context, run_id: str | None, host: str, formats: tuple[str, ...], as_json: bool) -> None:
+    """Render reports; every finding in the database is a row in each format, or the report is refused.
+
+    Without a verb the kind of --run tells which report it is: of a scan or of a hardening.
+    """
+    if ctx.invoked_subcommand:
+        return
+    if not run_id:
+        click.echo(ctx.get_help())
+        return
+    from agent.store import runs
+
+    kind = runs.run_by_id(ctx.obj.store, run_id).kind
+    _render(ctx.obj, "harden" if kind == "harden" else "scan", run_id, host, formats, as_json)
 
 
 @command.command("scan")
-@click.option("--run", "run_id", help="The scan (default: the newest finished one).")
-@click.option("--host", default="", help="Only this target's report.")
-@click.option("--format", "formats", multiple=True, type=click.Choice(FORMATS), help="Default: all three.")
-@click.option("--json", "as_json", is_flag=True, help="Print paths and counts as JSON.")
+@_RUN
+@_HOST
+@_FORMAT
+@_JSON
 @click.pass_obj
 def scan(app: App, run_id: str | None, host: str, formats: tuple[str, ...], as_json: bool) -> None:
     """Render the 漏洞扫描报告 under state/reports/RUN/."""
-    from agent.flows.judge import run_or_latest
-    from agent.flows.report import render
+    _render(app, "scan", run_id, host, formats, as_json)
 
-    rendered = render(app, run_or_latest(app, run_id), formats or FORMATS, host)
+
+@command.command("harden")
+@click.option("--run", "run_id", help="The hardening (default: the newest finished one).")
+@_HOST
+@_FORMAT
+@_JSON
+@click.pass_obj
+def harden(app: App, run_id: str | None, host: str, formats: tuple[str, ...], as_json: bool) -> None:
+    """Render the 安全加固报告 under state/reports/RUN/."""
+    _render(app, "harden", run_id, host, formats, as_json)
+
+
+def _newest_hardening(app: App) -> str:
+    from agent.model.errors import AgentError
+    from agent.store import runs
+
+    for run in runs.latest_runs(app.store, "harden"):
+        if run.state == "closed":
+            return run.id
+    raise AgentError("no finished hardening yet", remedy="run `agent harden --from-scan RUN --apply --ticket T` first")
+
+
+def _render(app: App, kind: str, run_id: str | None, host: str, formats: tuple[str, ...], as_json: bool) -> None:
+    if kind == "harden":
+        from agent.flows.hardening_report import render as render_harden
+
+        rendered = render_harden(app, run_id or _newest_hardening(app), formats or FORMATS, host)
+    else:
+        from agent.flows.judge import run_or_latest
+        from agent.flows.report import render
+
+        rendered = render(app, run_or_latest(app, run_id), formats or FORMATS, host)
     if as_json:
         click.echo(
             json.dumps(

@@ -61,7 +61,7 @@ def scan_report(app: App, run_id: str) -> ScanReport:
         run=run_id,
         started=run.started_at,
         finished=run.finished_at or run.started_at,
-        operator=_person(app, run.operator),
+        operator=person(app, run.operator),
         scope=str(run.plan["scope"]),
         agent_version=str(run.summary.get("agent_version", "")),
         targets=_rows(app, run),
@@ -77,7 +77,7 @@ def scan_report(app: App, run_id: str) -> ScanReport:
         ledger_head=head.hash,
         ledger_seq=head.seq,
         key_fingerprint=app.ledger.keys.public.fingerprint,
-        evidence=tuple((item.seq, _named(app, item.kind, item.seq), item.hash) for item in entries),
+        evidence=tuple((item.seq, named(app, item.kind, item.seq), item.hash) for item in entries),
         notes=tuple(run.summary.get("notes", ())),
     )
 
@@ -94,10 +94,11 @@ def render(app: App, run_id: str, formats: Sequence[str], host: str = "") -> Ren
         raise AgentError(f"{host!r} is no target of this run", where=run_id, remedy="see `agent findings`")
     out = app.state / "reports" / run_id
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return render_scan(report, out, formats=tuple(formats), templates=_templates(app), host=host)
+    return render_scan(report, out, formats=tuple(formats), templates=templates(app), host=host)
 
 
-def _templates(app: App) -> list[Path]:
+def templates(app: App) -> list[Path]:
+    """The workspace's own folder of templates, if it has one."""
     own = app.root / "templates"
     return [own] if own.is_dir() else []
 
@@ -144,7 +145,7 @@ def _row(target: Target, run: Run) -> TargetRow:
     )
 
 
-def _person(app: App, login: str) -> str:
+def person(app: App, login: str) -> str:
     """Who it was: the person whose login people.yaml names, else the bare login, said to be unregistered."""
     name = next((person.name for person in load_people(app.root) if person.login == login), "")
     return f"{name}（{login}）" if name else f"{login}（未登记人员）"
@@ -154,7 +155,8 @@ def _unreached(item: dict[str, str]) -> Unreached:
     return Unreached(item["target"], Layer(item["layer"]), Reason(item["reason"]), item["detail"])
 
 
-def _named(app: App, kind: str, seq: int) -> str:
+def named(app: App, kind: str, seq: int) -> str:
+    """What an entry of the ledger is, for the list of evidence."""
     words = {"host": "主机采集", "database": "数据库采集", "network": "网络扫描", "brought": "带回登记"}
     subject = app.ledger.subject(seq)
     return f"{words.get(kind, kind)} {'' if subject.startswith('@') else subject}".strip()

@@ -29,6 +29,8 @@ from agent.report.words import IMPORTANCE, KINDS, MANY, names, percent
 
 _RANK = {severity: index for index, severity in enumerate(Severity)}
 _ORDER = {closure: index for index, closure in enumerate(Closure)}
+_SHOWN = 6
+"""Targets named in a narrow column; the rest is counted, and each stands in its own annex."""
 _STUCK = (Closure.ROLLED_BACK, Closure.FAILED, Closure.UNVERIFIED)
 
 
@@ -169,7 +171,7 @@ def _items(report: HardenReport) -> tuple[ItemView, ...]:
                 shown,
                 len(row.cves) - len(shown),
                 impact,
-                names(row.targets, 8),
+                _where(row.targets, len(report.targets)),
                 ended[row.check].total(),
                 ended[row.check][Closure.FIXED],
             )
@@ -177,11 +179,18 @@ def _items(report: HardenReport) -> tuple[ItemView, ...]:
     return tuple(rows)
 
 
+def _where(targets: Sequence[str], every: int) -> str:
+    """Targets in a narrow column."""
+    if every > _SHOWN and len(set(targets)) == every:
+        return f"全部 {every} 个目标"
+    return names(targets, _SHOWN)
+
+
 def _result(row: StepRow) -> tuple[str, str]:
     if row.reverted_by:
         return "已回退", "high"
     if row.state is TxState.CONFIRMED:
-        return ("已执行（不可回退）" if row.irreversible else "已生效并确认"), "good"
+        return "已执行" if row.irreversible else "已确认", "good"
     return TX[row.state]
 
 
@@ -208,7 +217,7 @@ def _changes(report: HardenReport) -> tuple[ChangeView, ...]:
                 method,
                 word,
                 css,
-                names(where, 8),
+                _where(where, len(report.targets)),
                 len(set(where)),
                 note,
             )
@@ -246,7 +255,7 @@ def _left(closures: Iterable[ClosureRecord], states: Sequence[Closure]) -> tuple
     rows = []
     for (closure, check, title, severity, reason), found in groups.items():
         days: list[date] = [each.due for each in found if each.due]
-        where = names((each.target for each in found), 8)
+        where = names((each.target for each in found), _SHOWN)
         rows.append(
             LeftView(
                 closure.value,

@@ -17,7 +17,20 @@ from agent.report.template import environment
 if TYPE_CHECKING:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-_GLOBALS = {"range", "dict", "lipsum", "cycler", "joiner", "namespace", "grade", "loop", "varargs", "kwargs", "caller"}
+_GLOBALS = {
+    "range",
+    "dict",
+    "lipsum",
+    "cycler",
+    "joiner",
+    "namespace",
+    "grade",
+    "mark",
+    "loop",
+    "varargs",
+    "kwargs",
+    "caller",
+}
 
 Scope = dict[str, Any]
 """Type of each known name; None where it cannot be told."""

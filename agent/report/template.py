@@ -84,6 +84,12 @@ def grade(severity: Severity) -> Markup:
     return Markup('<span class="{}">{}</span>').format(severity.value, severity.zh)
 
 
+@lru_cache(maxsize=1024)
+def mark(css: str, text: str) -> Markup:
+    """A word in the colours of a style (good, high ...)."""
+    return Markup('<span class="{}">{}</span>').format(css, _finalize(text))
+
+
 @cache
 def _is_ours(module: str) -> bool:
     return module.startswith(("agent.model.", "agent.report."))
@@ -145,6 +151,7 @@ def environment(own: Sequence[Path]) -> ImmutableSandboxedEnvironment:
     del env.filters["safe"]
     env.filters.update(FILTERS)
     env.globals["grade"] = grade
+    env.globals["mark"] = mark
     return env
 
 
