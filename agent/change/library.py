@@ -23,8 +23,8 @@ def module(name: str) -> str:
 
 
 def modules(names: Iterable[str], handles: Iterable[Handle] = ()) -> str:
-    """`core`, `edit`, the named modules and those of the handles' kinds, each once."""
-    wanted = dict.fromkeys(["core", "edit", *names, *(f"h_{handle.kind}" for handle in handles)])
+    """`core`, `arm`, `acts`, `edit`, the named modules and those of the handles' kinds, each once."""
+    wanted = dict.fromkeys(["core", "arm", "acts", "edit", *names, *(f"h_{handle.kind}" for handle in handles)])
     return "\n".join(module(name) for name in wanted)
 
 

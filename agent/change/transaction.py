@@ -69,7 +69,7 @@ class Transaction:
                 "LC_ALL=C; export LC_ALL; umask 077",
                 "PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin; export PATH; R=",
                 self.preamble(),
-                'tx_undo "${1:-timer}"',
+                'case ${1:-} in keep) tx_keep "$2" ;; until) tx_until "$2" ;; *) tx_undo "${1:-timer}" ;; esac',
                 "",
             ]
         )
@@ -79,23 +79,19 @@ class Transaction:
         if self.irreversible:
             return self._oneway(nonce)
         undo = f"cat >\"$D/undo.sh\" <<'{_END}' || {{ tx_abandon; exit 73; }}\n{self.undo_file()}\n{_END}\n"
-        arm = "tx_arm || { tx_undo_never; exit 74; }"
-        guard = "tx_live || exit 9\n"
+        guard = "tx_writing || exit 9\n"
         failed = "|| { _why=$?; tx_undo agent; exit $_why; }"
         checks = list(dict.fromkeys(step.validate for step in self.steps if step.validate))
         sections = [
             Section("open", "tx_open"),
-            Section(
-                "capture",
-                f'[ -d "$D" ] && [ ! -e "$D/undo.sh" ] || exit 9\ntx_capture || {{ tx_abandon; exit 73; }}\n{undo}',
-            ),
-            Section("arm", f'[ -s "$D/undo.sh" ] || exit 9\n{arm}'.replace("tx_undo_never", "tx_abandon")),
+            Section("capture", f"tx_mine || exit 9\ntx_capture || {{ tx_abandon; exit 73; }}\n{undo}"),
+            Section("arm", "tx_mine || exit 9\ntx_arm || { tx_abandon; exit 74; }"),
             *(
-                Section(f"step.{number}", f"{guard}(\n{step.write}\n) {failed}")
+                Section(f"step.{number}", f"{guard}{_apart(step.write)} {failed}")
                 for number, step in enumerate(self.steps, 1)
             ),
             *(
-                Section(f"validate.{number}", f"{guard}(\n{check}\n) {failed}")
+                Section(f"validate.{number}", f"{guard}{_apart(check)} {failed}")
                 for number, check in enumerate(checks, 1)
             ),
             Section("apply", f"{guard}acts {failed}"),
@@ -111,10 +107,10 @@ class Transaction:
         sections = [
             Section("open", "tx_open && { tx_capture && tx_oneway || { tx_abandon; exit 73; }; }"),
             *(
-                Section(f"step.{number}", f"{on}(\n{step.write}\n) {failed}")
+                Section(f"step.{number}", f"{on}{_apart(step.write)} {failed}")
                 for number, step in enumerate(self.steps, 1)
             ),
-            *(Section(f"validate.{number}", f"{on}(\n{check}\n) {failed}") for number, check in enumerate(checks, 1)),
+            *(Section(f"validate.{number}", f"{on}{_apart(check)} {failed}") for number, check in enumerate(checks, 1)),
             Section("apply", f"{on}acts {failed}; tx_ended"),
             Section("state", f"tx_word {quote(self.id)}"),
         ]
@@ -146,6 +142,11 @@ class Transaction:
     def compare(self, nonce: str) -> str:
         """Whether each handle still is as this transaction left it. Frame `compare`: `N kept|moved|back|unknown KIND ARG`."""
         return compose([Section("compare", "tx_each moved")], nonce, self.preamble())
+
+
+def _apart(script: str) -> str:
+    """In a subshell of its own, so that a syntax error in it ends that subshell, and is a failure like any other."""
+    return f"(eval {quote(script)}\n)"
 
 
 def reverting(old: Transaction, only: Sequence[int], group: str) -> Step:
@@ -181,11 +182,17 @@ def _renumbered(write: str, handles: Sequence[Handle]) -> str:
 
 
 def states(ids: Sequence[str], nonce: str, txroot: str = TXROOT) -> str:
-    """Ask a target how transactions stand. Frames: `tx.ID`, and `lock`, whose text is the holder's id."""
+    """Ask a target how transactions stand, after what killed agents left there was taken away.
+
+    Frames: `tx.ID`, and `lock`, whose text is the holder's id.
+    """
     head = f"TX=none; TXROOT=$R{txroot}\nhandles() {{ :; }}; acts() {{ :; }}\n" + modules(())
     sections = [
-        Section(f"tx.{each}", f'tx_word {quote(each)}; tail -n 20 "$TXROOT/tx/{each}/log" 2>/dev/null; exit 0')
-        for each in ids
+        Section("sweep", "tx_sweep"),
+        *(
+            Section(f"tx.{each}", f'tx_word {quote(each)}; tail -n 20 "$TXROOT/tx/{each}/log" 2>/dev/null; exit 0')
+            for each in ids
+        ),
     ]
     return compose([*sections, Section("lock", 'readlink "$TXROOT/lock" || exit 0')], nonce, head)
 
