@@ -13,7 +13,7 @@ RESOURCES = ()
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,120}")
 """A package's name, of dpkg and of rpm; nothing in it means anything to a shell."""
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~:_^-]{0,150}")
-_REBUILT = re.compile(r"\.(?:centos|rocky|alma)(?:\.\d+)*(?=\.\d|$)")
+_REBUILT = re.compile(r"\.centos(?=\.\d|$)|\.(?:rocky|alma)(?:\.\d+)*$")
 _MINOR = re.compile(r"(\.el\d+)_\d+")
 _SHOWN = 12
 _REVISION = re.compile(r"-[^-]*$")

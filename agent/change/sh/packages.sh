@@ -167,6 +167,7 @@ pk_table() { # the table of dnf and yum; what they complain of counts only where
     /^(Skipping|Skipped).*:$/ { s = "skip"; next }
     /^Transaction Summary|^Nothing to do|^No packages marked/ { s = ""; next }
     /[Cc]ache-only enabled/ { unread = 1; next }
+    /^Error: *$/ { next }
     /^Error:|^ *Problem|[Nn]o match for|No package .* available/ { sub(/^ */, ""); said[++n] = $0; next }
     $1 == "replacing" && s != "" { sub(/\.[^.]*$/, "", $2); row("remove", $2, "?"); next }
     /^ [^ ]/ && s != "" && $1 != "Package" { row(s, $1, (NF >= 3 ? $3 : "?")) }
