@@ -26,14 +26,15 @@ START = datetime(2027, 3, 1, 14, 2, 3, tzinfo=UTC)
 HOSTS = (*tuple(f"node-{number:02}" for number in range(1, 21)), "web-01", "web-02", "bastion-01")
 DATABASES = ("maria-01", "pg-net", "pg-local")
 # check, title, severity, resource, group, name, before, after, risk
-CHANGES = (
-    ("LIN-AC-B-01", "禁止 root 直接 SSH 登录", "high", "sshd_option", "sshd", "PermitRootLogin", "yes", "no", "lockout"),
-    ("LIN-IA-A-05", "口令最小长度不少于 18 位", "medium", "pwquality", "pam", "minlen", "8", "18", "account_expiry"),
-    ("LIN-IA-A-10", "新建账户口令最长使用 30 天", "medium", "login_defs", "accounts", "PASS_MAX_DAYS", "99999", "30", ""),
-    ("LIN-IP-B-04", "关闭 IP 转发", "low", "sysctl", "system", "net.ipv4.ip_forward", "1", "0", "app_break"),
-    ("LIN-AC-A-03", "口令与组文件的权限与属主", "high", "file_mode", "files", "/etc/shadow", "0644 root:root", "0640 root:shadow", ""),
-    ("UPDATE:openssl", "openssl 有未安装的安全更新", "critical", "package", "packages", "openssl", "3.0.11-1", "3.0.19-1", "restart"),
-)  # fmt: skip
+_TEXT = """
+LIN-AC-B-01|禁止 root 直接 SSH 登录|high|sshd_option|sshd|PermitRootLogin|yes|no|lockout
+LIN-IA-A-05|口令最小长度不少于 18 位|medium|pwquality|pam|minlen|8|18|account_expiry
+LIN-IA-A-10|新建账户口令最长使用 30 天|medium|login_defs|accounts|PASS_MAX_DAYS|99999|30|
+LIN-IP-B-04|关闭 IP 转发|low|sysctl|system|net.ipv4.ip_forward|1|0|app_break
+LIN-AC-A-03|口令与组文件的权限与属主|high|file_mode|files|/etc/shadow|0644 root:root|0640 root:shadow|
+UPDATE:openssl|openssl 有未安装的安全更新|critical|package|packages|openssl|3.0.11-1|3.0.19-1|restart
+"""
+CHANGES = tuple(tuple(line.split("|")) for line in _TEXT.strip().splitlines())
 HOSTILE = '<script>alert(1)</script> {{7*7}} #eval("1") *x* \x1b[31mred \u202egnp.exe ' + "A" * 900
 _PASSWORDS = tuple(row for row in CHANGES if row[3] in {"pwquality", "login_defs"})
 
@@ -150,11 +151,12 @@ def report(many: int = 6, *, signed: bool = True) -> HardenReport:
             tuple(dict.fromkeys((*(old.targets if old else ()), each.target))),
         )  # fmt: skip
     health = tuple(Health(name, ("login", "tcp/22", "tcp/443"), ()) for name in HOSTS)
-    waves = tuple(
-        Wave(number, tuple(h.host for h in part), part, part if number < 3 else (Health(part[0].host, ("login",), ("tcp/443: 拒绝",)), *part[1:]),
-             ("node-05 tcp/443: 拒绝",) if number == 3 else ())
-        for number, part in ((1, health[:1]), (2, health[1:4]), (3, health[4:]))
-    )  # fmt: skip
+    silent = (Health(health[4].host, ("login",), ("tcp/443: 拒绝",)), *health[5:])
+    waves = (
+        Wave(1, HOSTS[:1], health[:1], health[:1]),
+        Wave(2, HOSTS[1:4], health[1:4], health[1:4]),
+        Wave(3, HOSTS[4:], health[4:], silent, ("node-05 tcp/443: 拒绝",)),
+    )
     return HardenReport(
         number="XH-HARDEN-20270301-7F3A",
         parties=Parties("某市突发事件预警信息发布系统运维服务项目", "某市应急管理事务中心", "某某信息技术有限公司"),
@@ -173,7 +175,8 @@ def report(many: int = 6, *, signed: bool = True) -> HardenReport:
         stopped="node-05 上 tcp/443 原有应答、现无应答，已撤销该批并停止推进",
         targets=tuple(
             HardenTarget(
-                name, f"10.66.0.{10 + place}", kind, HOSTS[place % len(HOSTS)], "Debian GNU/Linux 12 (bookworm)", "政务云生产区", "张堃",
+                name, f"10.66.0.{10 + place}", kind, HOSTS[place % len(HOSTS)],
+                "Debian GNU/Linux 12 (bookworm)", "政务云生产区", "张堃",
                 ("core", "important", "normal")[place % 3], "连接超时" if name == "node-07" else "",
             )
             for place, (name, kind) in enumerate(targets.items())
@@ -190,7 +193,8 @@ def report(many: int = 6, *, signed: bool = True) -> HardenReport:
         ),
         transactions=tuple(map(tx_row, made)),
         passwords=tuple(
-            PasswordRow(row[0], row[1], f"不低于 {row[7]}", name, "", Outcome.PASS if place % 5 else Outcome.FAIL, row[6])
+            PasswordRow(row[0], row[1], f"不低于 {row[7]}", name, "",
+                        Outcome.PASS if place % 5 else Outcome.FAIL, row[6])
             for row in _PASSWORDS for place, name in enumerate(HOSTS) if name != "node-07"
         ),
         waves=waves,
