@@ -28,7 +28,8 @@ _LOCKS_OUT = frozenset(
     {
         "passwordauthentication", "pubkeyauthentication", "authenticationmethods", "kbdinteractiveauthentication",
         "usepam", "allowusers", "allowgroups", "denyusers", "denygroups", "port", "listenaddress",
-        "authorizedkeysfile", "hostkey", "match", "include",
+        "authorizedkeysfile", "hostkey", "match", "include", "allowtcpforwarding", "disableforwarding",
+        "permitopen",
     }
 )  # fmt: skip
 """Keywords that decide who gets in at all: a person's."""
@@ -120,7 +121,7 @@ class SshdOption:
         lines = [
             "command -v sshd >/dev/null 2>&1 || exit 0",
             "echo sshd",
-            'l=${SUDO_USER:-$(id -un)}; c=${SSH_CONNECTION:-$(tr "\\0" "\\n" </proc/$PPID/environ 2>/dev/null | sed -n "s/^SSH_CONNECTION=//p")}; c=${c%% *}',
+            "l=${SUDO_USER:-$(id -un)}; c=$(sshd_client)",
             _PROBE % pattern,
             "probe root root 127.0.0.1",
             f"probe else {_ELSE[0]} {_ELSE[1]}",

@@ -109,3 +109,12 @@ act_sshd() { # UNIT: reload, and wait until it listens anew: SIGHUP closes the p
   done
   [ -n "$_now" ]
 }
+
+sshd_client() { # the address that we came from: sudo keeps it from us, a process above us has it; empty when none does
+  _c=${SSH_CONNECTION:-}; _p=$$; _t=0
+  while [ -z "$_c" ] && [ "${_p:-1}" -gt 1 ] && [ $_t -lt 12 ]; do
+    _c=$(tr '\0' '\n' <"/proc/$_p/environ" 2>/dev/null | sed -n 's/^SSH_CONNECTION=//p' | head -n 1)
+    _p=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$_p/status" 2>/dev/null); _t=$((_t + 1))
+  done
+  echo "${_c%% *}"
+}

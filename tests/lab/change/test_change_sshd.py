@@ -114,3 +114,20 @@ def test_the_agent_is_never_locked_out_by_algorithms_that_it_needs(lab):
     found = under.plan(legacy)["l"]
     assert isinstance(found, Skip)
     assert found.why is Why.UNSAFE
+
+
+def test_what_is_weak_only_for_us_is_seen_by_asking_with_our_account_and_address(lab):
+    under = HostUnderChange(lab.workspace, "node-02")
+    before = under.manifest()
+    item = fixed("LIN-IA-B-05")
+    try:
+        under.root(
+            "printf 'MaxAuthTries 3\\n\\nMatch User ops Address 10.66.0.1\\n  MaxAuthTries 9\\n' >/etc/ssh/sshd_config.d/50-x.conf"
+        )
+        found = under.plan(item)[item.id]
+        assert isinstance(found, Skip)
+        assert found.why is Why.MANUAL
+        assert "50-x.conf:4" in found.text
+    finally:
+        under.root("rm -f /etc/ssh/sshd_config.d/50-x.conf")
+    assert differences(before, under.manifest()) == []
