@@ -208,8 +208,8 @@ def _reboot(app: App, paper: Ticket, plan: HardenPlan) -> bool:
 def variables(app: App) -> dict[str, Any]:
     """What fills `{{name}}` in fixes: hardening.yaml's own, and what other declared files say.
 
-    `ops_networks` (the signed ops location), `ssh_sources` (these, the bastions, and `bastion_networks`: their addresses
-    on the inner side), `roster` (logins of people.yaml), `keep` (accounts that must stay).
+    `ops_networks` (the signed ops location), `ssh_sources` (these, the bastions, and `bastion_networks`, their
+    addresses on the inner side), `roster` (logins of people.yaml), `keep` (accounts that must stay).
 
     Raises:
         RefusedError: hardening.yaml lets in more than the signed ops location does.

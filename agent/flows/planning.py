@@ -5,6 +5,7 @@ One connection and one script a host: the reads of every resource that its findi
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 from concurrent.futures import ThreadPoolExecutor
@@ -341,14 +342,26 @@ def library_of(items: Iterable[Item]) -> tuple[str, ...]:
 
 
 def reads_of(items: Sequence[Item], facts: Facts) -> list[Section]:
-    """A section an item, keyed `i.ID`."""
-    return [Section(f"i.{item.id}", registry()[item.resource].read(item, facts)) for item in items]
+    """The sections of these items' reads; items whose reads are the same share one."""
+    keys = _keys(items, facts)
+    found = {keys[item.id]: item for item in reversed(items)}
+    return [Section(key, registry()[item.resource].read(item, facts)) for key, item in sorted(found.items())]
+
+
+def _keys(items: Sequence[Item], facts: Facts) -> dict[str, str]:
+    """Item id to the key of its section: a digest of the script."""
+    keys = {}
+    for item in items:
+        script = registry()[item.resource].read(item, facts)
+        keys[item.id] = f"{item.resource}.{hashlib.sha256(script.encode()).hexdigest()[:16]}"
+    return keys
 
 
 def judged(items: Sequence[Item], answers: Mapping[str, Answer]) -> tuple[Facts, list[Planned]]:
     """What each item leads to by what its host answered."""
     facts = facts_of(answers.get("facts", Answer(255, "", "")))
-    return facts, [_planned(item, answers.get(f"i.{item.id}"), facts) for item in items]
+    keys = _keys(items, Facts({}))
+    return facts, [_planned(item, answers.get(keys[item.id]), facts) for item in items]
 
 
 _ERROR = 2

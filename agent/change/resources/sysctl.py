@@ -56,7 +56,7 @@ class Sysctl:
             want, now = str(wanted), seen.get(("run", key))
             if now is None:
                 continue  # a kernel without it
-            if now == want and seen.get(("file", key)) == want:
+            if now == want and seen.get(("file", key), want) == want:
                 continue
             if now != want and ("fixed", key) in seen:
                 fixed.append(key)  # a container shares it with its host
