@@ -16,13 +16,16 @@ pk_listeners() { # MANAGER: `need PACKAGE PROTO/PORT` of everything that listens
   ss -Hltnup 2>/dev/null | sed -n 's/^\(tcp\|udp\)[^0-9]*[0-9]* *[0-9]* *[^ ]*:\([0-9]*\) .*pid=\([0-9]*\),.*/\1 \2 \3/p' | sort -u |
     while read -r _pr _po _pi; do
       _e=$(readlink "/proc/$_pi/exe") || continue
-      _o=$(pk_owner "$1" "${_e% (deleted)}"); [ -z "$_o" ] || echo "need $_o $_pr/$_po"
+      for _f in "${_e% (deleted)}" $(tr '\0' '\n' <"/proc/$_pi/cmdline" | sed -n '2,3{/^\/[^ *?]*$/p;}'); do # a script's own file, too
+        _o=$(pk_owner "$1" "$_f"); [ -z "$_o" ] || echo "need $_o $_pr/$_po"
+      done
       case ${_e##*/} in
         systemd) # a socket unit: whoever its service runs
-          systemctl list-sockets --all --no-legend --full 2>/dev/null | awk -v p=":$_po\$" '$1 ~ p { print $NF }' | while read -r _s; do
-            [ "$_s" != - ] || continue
-            _x=$(systemctl cat "$_s" 2>/dev/null | sed -n 's/^ExecStart=[-@!+:]*\([^ ]*\).*/\1/p' | head -n 1)
-            _o=$(pk_owner "$1" "${_x:-/none}"); [ -z "$_o" ] || echo "need $_o $_pr/$_po"
+          systemctl list-sockets --all --no-legend --full 2>/dev/null | awk -v p=":$_po\$" '$1 ~ p { print $2, $NF }' | while read -r _s _x; do
+            for _x in "$_x" "${_s%.socket}.service" "${_s%.socket}@.service"; do
+              _f=$(systemctl cat "$_x" 2>/dev/null | sed -n 's/^ExecStart=[-@!+:]*\([^ ]*\).*/\1/p' | head -n 1)
+              _o=$(pk_owner "$1" "${_f:-/none}"); [ -z "$_o" ] || echo "need $_o $_pr/$_po"
+            done
           done ;;
         *inetd) # every program of its configuration whose service has that port
           cat /etc/inetd.conf /etc/inetd.d/* 2>/dev/null | awk '/^[^#]/ && NF >= 6 { print $1, $6, $7 }' | while read -r _s _x _y; do
@@ -67,7 +70,7 @@ pk_absent_read() { # "NAME..." "PROGRAM...": what is there of them, what else wo
   for _p in $_there; do
     _v=$(pk_version "$_m" "$_p")
     if pk_again "$_m" "$_p" "$_v"; then echo "have $_p $_v again"; else echo "have $_p $_v lost"; fi
-    pk_files "$_m" "$_p" | sed -n 's|^.*/systemd/system/\([^/]*\.\(service\|socket\|timer\)\)$|\1|p' | sort -u | sed "s/^/unit $_p /"
+    pk_files "$_m" "$_p" | sed -n 's#^.*/systemd/system/\([^/]*\.\(service\|socket\|timer\)\)$#\1#p' | sort -u | sed "s/^/unit $_p /"
     printf '%s\n' "$_all" | grep -F "need $_p "
   done
   # shellcheck disable=SC2086

@@ -35,11 +35,17 @@ FIRST = (
 for v in 1.0 1.5; do echo "colour=$v" | with etc/labtool.conf; mkdir -p t/DEBIAN; echo /etc/labtool.conf >t/DEBIAN/conffiles; deb labtool $v; done
 rm -f labtool_1.5*
 deb labkeep 1.0; deb labclash 1.0; deb labgreedy 1.0; deb labslow 1.0; deb labneeds 1.0 'Depends: labwanted'
-printf '#!/bin/sh\necho here\n' | with usr/bin/labwanted; chmod 755 t/usr/bin/labwanted
-printf '[Service]\nExecStart=/bin/sleep 3600\n[Install]\nWantedBy=multi-user.target\n' | with lib/systemd/system/labwanted.service
+with usr/bin/labwanted <<'END'
+#!/usr/bin/perl
+use IO::Socket::INET; my $s = IO::Socket::INET->new(LocalPort => 2323, Listen => 4, ReuseAddr => 1) or die; sleep 3600;
+END
+chmod 755 t/usr/bin/labwanted
+printf '[Service]\nExecStart=/usr/bin/labwanted\n[Install]\nWantedBy=multi-user.target\n' | with lib/systemd/system/labwanted.service
+printf '[Socket]\nListenStream=2324\nAccept=yes\n[Install]\nWantedBy=sockets.target\n' | with lib/systemd/system/labport.socket
+printf '[Service]\nExecStart=-/usr/bin/labwanted\nStandardInput=socket\n' | with lib/systemd/system/labport@.service
 echo 'one=1' | with etc/labwanted.conf; mkdir -p t/DEBIAN; echo /etc/labwanted.conf >t/DEBIAN/conffiles
-echo 'if [ "$1" = configure ]; then systemctl -q enable --now labwanted; fi' | script postinst
-echo 'systemctl -q stop labwanted || :' | script prerm
+echo 'if [ "$1" = configure ]; then systemctl -q enable --now labwanted labport.socket; sleep 1; fi' | script postinst
+echo 'systemctl -q stop labwanted labport.socket || :' | script prerm
 deb labwanted 1.0
 deb linux-image-9.9.9-1-lab 9.9.9-1; deb linux-image-lab 9.9.9-1 'Depends: linux-image-9.9.9-1-lab (= 9.9.9-1)'
 index
@@ -63,7 +69,7 @@ index
 )
 GONE = r"""
 dpkg --configure -a >/dev/null 2>&1
-systemctl -q disable --now labwanted 2>/dev/null
+systemctl -q disable --now labwanted labport.socket 2>/dev/null
 dpkg --purge --force-all $(dpkg-query -W -f='${Package}\n' 'lab*' 'linux-image-*lab' 2>/dev/null) >/dev/null 2>&1
 rm -rf /srv/labpkgs /etc/apt/sources.list.d/labpkgs.list /etc/apt/preferences.d/labpin /var/cache/apt/archives/*.deb
 systemctl daemon-reload; systemctl reset-failed labwanted 2>/dev/null
@@ -287,6 +293,10 @@ def test_a_package_goes_and_comes_back_by_both_ways(under):
     item = Item("a", "package_absent", {"absent": True}, {"names": ["labnone"], "programs": ["labwanted"]})
     weak = under.manifest(MORE)
     assert "labwanted.service" in weak
+    (step,) = under.steps(item)
+    assert {("unit", "labwanted.service"), ("unit", "labport.socket")} <= {
+        (one.kind, one.args[0]) for one in step.handles
+    }
     tx = under.harden(item)
     assert "labwanted.service" not in under.manifest(MORE)
     assert under.root("ls /usr/bin/labwanted 2>/dev/null || cat /etc/labwanted.conf").strip() == "one=changed"
@@ -305,6 +315,15 @@ def test_a_removal_that_takes_others_along_or_closes_a_declared_port_is_refused(
     assert under.plan(absent)["a"] == Skip(Why.UNSAFE, "卸载 labwanted 会连带移除：labneeds")
     both = Item("a", "package_absent", {"absent": True}, {"names": ["labwanted", "labneeds"]})
     assert [step.name for step in under.steps(both)] == ["labneeds", "labwanted"]
+    under.root("apt-get -y -qq remove labneeds >/dev/null")
+    for port in ("tcp/2323", "tcp/2324"):
+        declared = Item("a", "package_absent", {"absent": True}, {"names": ["labwanted"], "listeners": [port]})
+        found = under.plan(declared)["a"]
+        assert isinstance(found, Skip), port
+        assert f"labwanted（{port}）" in found.text
+    (step,) = under.steps(absent)
+    assert "tcp/2323、tcp/2324" in step.note
+    assert Risk.APP_BREAK in step.risk
     sshd = Item("a", "package_absent", {"absent": True}, {"programs": ["sshd"], "listeners": ["tcp/22"]})
     assert under.plan(sshd)["a"] == Skip(Why.UNSAFE, "系统赖以运行，不卸载：openssh-server")
 
