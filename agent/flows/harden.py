@@ -19,6 +19,7 @@ from agent.flows.held import held
 from agent.model.asset import Database, Layer
 from agent.model.change import TxState
 from agent.model.errors import AgentError
+from agent.model.finding import FindingKind
 from agent.model.hardening import HardenPlan, Health, Leave, TxRecord, Wave
 from agent.store import changes, runs
 
@@ -89,9 +90,7 @@ def load(app: App, run_id: str) -> HardenPlan:
     run = runs.run_by_id(app.store, run_id)
     if run.kind != "harden":
         raise AgentError("this run is no hardening", where=run_id, remedy="see `agent harden --list`")
-    plan = run.plan
-    planned = tuple(changes.planned_from_dict(one) for one in plan["planned"])
-    return HardenPlan(run_id, plan["scan"], plan["profile"], planned, plan["hosts"], plan["unread"])
+    return changes.plan_of(run_id, run.plan)
 
 
 def apply(app: App, plan: HardenPlan, leave: Leave, watch: Watcher, echo: Echo) -> Done:
@@ -255,15 +254,19 @@ def waves_of(app: App, names: Sequence[str]) -> list[list[str]]:
 
 
 def look_afresh(app: App, plan: HardenPlan, hosts: Collection[str]) -> str:
-    """Scan what was touched once more, without the network layer; the id of that run."""
+    """Scan what was touched once more, from outside too where an exposure is to be closed; the id of that run."""
     targets = tuple(
         target.name
         for target in app.inventory.targets
         if (target.host if isinstance(target, Database) else target.name) in hosts
     )
-    layers = (Layer.HOST, Layer.MIDDLEWARE, Layer.DATABASE)
+    layers = [Layer.HOST, Layer.MIDDLEWARE, Layer.DATABASE]
+    inside = {key for one in plan.planned for key in one.item.findings}
+    found = [each for each in runs.findings(app.store, plan.scan) if each.key in inside and each.target in targets]
+    if any(each.kind is FindingKind.EXPOSURE for each in found):
+        layers.append(Layer.NETWORK)
     scope = f"加固 {plan.run} 之后的复核（{len(targets)} 个对象）"
-    run_id = scan.begin(app, None, scan.Plan("", targets, layers, scope), kind="verify")
+    run_id = scan.begin(app, None, scan.Plan("", targets, tuple(layers), scope), kind="verify")
     engine.advance(app, run_id)
     return run_id
 

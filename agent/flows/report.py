@@ -43,6 +43,8 @@ def scan_report(app: App, run_id: str) -> ScanReport:
         AgentError: no such run, or it is not finished.
     """
     run = runs.run_by_id(app.store, run_id)
+    if "layers" not in run.plan:
+        raise AgentError("this run is no scan", where=run_id, remedy=f"agent report --run {run_id} picks the kind")
     if run.state != "closed":
         raise AgentError("this run is not finished", where=run_id, remedy=f"agent scan --resume {run_id}")
     mine = compare.load(app, run_id)

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agent.change.transaction import Transaction, reverting, state_of, states
-from agent.flows import ways
+from agent.flows import closing, ways
 from agent.flows.changing import HostChange, Watcher, leave_to_dict, new_id
 from agent.flows.held import held
-from agent.model.change import Closure, Item, Planned, TxState
+from agent.model.change import Item, Planned, TxState
 from agent.model.errors import AgentError, UnreachedError
 from agent.model.frames import Answer, Section, split
-from agent.model.hardening import ClosureRecord, HardenPlan, Leave, TxRecord
+from agent.model.hardening import HardenPlan, Leave, TxRecord
 from agent.model.session import Command
 from agent.model.text import one_line
 from agent.store import changes, runs
@@ -214,18 +214,17 @@ def run(app: App, name: str, leave: Leave, watch: Watcher) -> Undone:
             tasks=(),
         )
         undone = Undone(run_id, tuple(take_back(app, records, watch, run=run_id)))
-        gone = {one.record.id for one in undone.results if one.whole}
-        changes.close(app.store, run_id, _closures(app, of, run_id, gone))
+        _close_again(app, of, run_id)
         app.ledger.checkpoint()
         if undone.settled:
             runs.close_run(app.store, run_id, app.clock())
         return undone
 
 
-def _closures(app: App, of: str, run_id: str, gone: set[str]) -> list[ClosureRecord]:
-    """Findings whose mending was taken back."""
-    return [
-        replace(one, run=run_id, closure=Closure.ROLLED_BACK, reason=f"由 {run_id} 回退")
-        for one in changes.closures(app.store, of)
-        if gone.intersection(one.transactions)
-    ]
+def _close_again(app: App, of: str, run_id: str) -> None:
+    """Judge anew how the hardening's findings ended, now that some of its changes were taken back."""
+    run = runs.run_by_id(app.store, of)
+    if run.kind != "harden" or "verify" not in run.plan:
+        return
+    records = [*changes.of_run(app.store, of), *changes.of_run(app.store, run_id)]
+    closing.close(app, changes.plan_of(run.id, run.plan), records, run.plan["verify"])

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from agent.model.change import Act, Closure, Handle, Item, Planned, Risk, Skip, Step, TxState, Why
 from agent.model.errors import StoreError
-from agent.model.hardening import ClosureRecord, TxRecord
+from agent.model.hardening import ClosureRecord, HardenPlan, TxRecord
 from agent.model.severity import Severity
 from agent.store import schema
 from agent.store.times import from_text, to_text
@@ -39,6 +39,12 @@ def planned_from_dict(raw: Mapping[str, Any]) -> Planned:
         tuple(_step(each) for each in raw["steps"]),
         Skip(Why(skip["why"]), skip["text"]) if skip else None,
     )
+
+
+def plan_of(run_id: str, plan: Mapping[str, Any]) -> HardenPlan:
+    """The plan that a hardening run's row keeps."""
+    planned = tuple(planned_from_dict(one) for one in plan["planned"])
+    return HardenPlan(run_id, plan["scan"], plan["profile"], planned, plan["hosts"], plan["unread"])
 
 
 def _step(raw: Mapping[str, Any]) -> Step:
