@@ -15,7 +15,8 @@ _by_at() { # its clock has minutes only: it comes up to a minute early, and keep
   # shellcheck disable=SC2086 # words
   _j=$(echo "/bin/sh '$D/undo.sh' until $_until" | at $_x 2>&1 | sed -n 's/^job \([0-9]*\) .*/\1/p')
   [ -n "$_j" ] && echo "$_j" >"$D/job" || return 1
-  at -l | grep -q "^${_j}[[:space:]]" || [ -s "$D/sleeper" ]
+  _t=0
+  until at -l | grep -q "^${_j}[[:space:]]" || [ -s "$D/sleeper" ]; do _t=$((_t + 1)); [ $_t -lt 15 ] || return 1; _nap; done
 }
 _by_nohup() { # a session of its own, as setsid makes it, outlives the login; where there is none nohup must do
   _s='nohup'; if _has setsid; then _s='setsid'; fi
@@ -41,7 +42,7 @@ tx_until() { # EPOCH: the same; a clock that was set meanwhile delays it by two 
 tx_arm() { # before: undo.sh. After: the timer runs, all is on the disk, and nobody else is armed here
   tx_mine && [ -s "$D/undo.sh" ] || return 1
   # shellcheck disable=SC2046 # fields
-  echo "$_me $(_since "$_me") $(set -- $(sed 's/.*) //' "/proc/$_me/stat"); echo "$4")" >"$D/writer" || return 1
+  echo "$_me $(_since "$_me") $(set -- $(sed 's/.*) //' "/proc/$_me/stat"); echo "$4")" >"$D/writer" && true >"$D/idle" || return 1
   tx_boot_unit || { echo "cannot write $_BOOT" >&2; return 1; }
   _by=
   for _m in ${ARM:-systemd-run at nohup}; do

@@ -120,7 +120,8 @@ tx_sweep() { # what killed ones left: openings are taken away, what is over is t
   for _t in "$TXROOT"/tx/.new.* "$TXROOT"/tx/*/opening "$TXROOT"/tx/*/claimed.sweep; do
     [ -e "$_t" ] || continue
     case $_t in
-      */.new.*) _owner "$_t/opening" || rm -rf "$_t" ;;
+      */.new.*) # without a name in it: perhaps at this moment
+        if [ -e "$_t/opening" ]; then _owner "$_t/opening" || rm -rf "$_t"; else find "$_t" -prune -mmin +1 -exec rm -rf {} \;; fi ;;
       *) _owner "$_t" || (D=${_t%/*}; TX=${D##*/}; tx_drop) ;;
     esac
   done
@@ -177,7 +178,7 @@ tx_each() { # DO: 0 when no handle said otherwise
   _do=$1; _bad=0; handles; return $_bad
 }
 
-tx_capture() { tx_each capture && true >"$D/pre.undone" && true >"$D/pre.broken" && true >"$D/log" && true >"$D/idle"; }
+tx_capture() { tx_each capture && true >"$D/pre.undone" && true >"$D/pre.broken" && true >"$D/log"; }
 
 tx_unstage() { # staged copies, also those that lie beside their files on another file system
   for _t in "$D"/*.stage; do

@@ -40,7 +40,8 @@ h_file_restore() {
     return 0
   fi
   [ -d "${2%/*}/" ] || (umask 022; mkdir -p "${2%/*}")
-  if [ -L "$2" ] && [ -d "$2" ]; then rm -f "$2"; elif [ -d "$2" ]; then mv "$2" "$2.secops-$TX"; fi # a rename would go into it
+  if [ -d "$2" ] && [ ! -L "$2" ]; then mv "$2" "$2.secops-$TX" # a rename would go into it
+  elif [ -L "$2" ] && { [ -d "$2" ] || [ ! -e "$2" ]; }; then rm -f "$2"; fi
   _s=${1%.cap}.stage; _f=$_s
   if [ -L "$_s" ] && case $(readlink "$_s") in */.*."$TX") : ;; *) false ;; esac; then _f=$(readlink "$_s"); fi
   if [ -e "$_f" ] || [ -L "$_f" ]; then mv -f "$_f" "$2" || return 1; rm -f "$_s"
