@@ -1,0 +1,10 @@
+# mysqlplugin NAME PORT: whether a plugin of MariaDB is loaded, now and at the next start. Needs mysql.sh.
+h_mysqlplugin_print() { my_on "$2" && my_plugin "$1"; }
+h_mysqlplugin_save() { my_ask_old=$(my_on "$3" && my_ask "SHOW TABLES FROM mysql LIKE '$2%';") || return 1; printf '%s\n' "$my_ask_old" >"$1"; }
+h_mysqlplugin_restore() {
+  if grep -qx ACTIVE "$1.was"; then my_plug "$3" "$2"; return; fi
+  my_on "$3" || return 1
+  [ "$(my_plugin "$2")" = absent ] || my_ask "UNINSTALL SONAME '$2';" || return 1
+  # a table of hashes that the plugin made for itself goes with it
+  my_ask "SHOW TABLES FROM mysql LIKE '$2%';" | while read -r _t; do grep -qxF "$_t" "$1" || my_ask "DROP TABLE mysql.\`$_t\`;"; done
+}
