@@ -59,14 +59,15 @@ Watcher = Callable[[Event], None]
 
 
 def records_of(run_id: str, planned: Iterable[Planned], homes: Mapping[str, str]) -> list[TxRecord]:
-    """Transactions of a plan: a group a host each; items of their own, and what cannot be undone, by themselves."""
+    """Transactions of a plan: a group a host each; items of their own by themselves; apart, what cannot be undone."""
     bundles: dict[tuple[str, str, int], list[Planned]] = defaultdict(list)
     for turn, one in enumerate(planned, 1):
         for group in dict.fromkeys(step.group for step in one.steps):
             steps = tuple(step for step in one.steps if step.group == group)
-            alone = getattr(registry()[one.item.resource], "alone", False) or any(step.irreversible for step in steps)
-            part = replace(one, steps=steps)
-            bundles[homes[one.item.target], group, turn if alone else 0].append(part)
+            place = turn if getattr(registry()[one.item.resource], "alone", False) else 0
+            if any(step.irreversible for step in steps):
+                place = -1  # all together: one run of the package manager
+            bundles[homes[one.item.target], group, place].append(replace(one, steps=steps))
     records = []
     order = sorted(bundles, key=lambda key: (key[0], GROUPS.index(key[1]), key[2]))
     for position, (host, group, turn) in enumerate(order, 1):

@@ -74,11 +74,14 @@ def test_a_group_of_a_host_is_one_transaction_and_what_cannot_be_undone_stands_a
         planned("C-3", step("p", group="packages", irreversible="no way back"), number=3),
         planned("C-4", step("x"), target="db", number=4),
         planned("C-5", step("x"), target="b", number=5),
+        planned("C-6", step("q", group="packages", irreversible="no way back"), number=6),
+        planned("C-7", step("r", group="packages"), number=7),
     ]
     records = records_of("harden-1-abcd", plan, {"a": "a", "b": "b", "db": "a"})
     told = [(one.host, one.group, [p.item.control for p in one.planned]) for one in records]
     assert told == [
-        ("a", "packages", ["C-3"]),
+        ("a", "packages", ["C-3", "C-6"]),
+        ("a", "packages", ["C-7"]),
         ("a", "system", ["C-1", "C-2", "C-4"]),
         ("a", "sshd", ["C-1"]),
         ("b", "system", ["C-5"]),

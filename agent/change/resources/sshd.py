@@ -41,6 +41,11 @@ _MODERN = {
 }
 """What paramiko 3 and OpenSSH since 6.5 both offer, by keyword, strongest first."""
 _QUERY = {"ciphers": "cipher", "macs": "mac", "kexalgorithms": "kex"}
+_COMMON = (
+    "ciphers", "clientalivecountmax", "clientaliveinterval", "gatewayports", "kexalgorithms", "logingracetime", "macs",
+    "maxauthtries", "permitemptypasswords", "permitrootlogin", "permittunnel", "x11forwarding",
+)  # fmt: skip
+"""Keywords that controls name: asked for all together, so that one answer serves every item of a host."""
 _ELSE = ("secops-nobody", "192.0.2.254")
 """A stranger: what holds outside Match blocks (192.0.2.0/24 is TEST-NET-1, RFC 5737)."""
 _MITIGATION = "LoginGraceTime 为 0，可能是 CVE-2024-6387 的临时缓解，先升级 OpenSSH"
@@ -116,7 +121,7 @@ class SshdOption:
     def read(self, item: Item, facts: Facts) -> str:
         """Lines of words between tabs; see `_seen`."""
         del facts
-        keys = [str(key).lower() for key in item.want]
+        keys = sorted({*_COMMON, *(str(key).lower() for key in item.want)})
         pattern = "|".join(keys)
         lines = [
             "command -v sshd >/dev/null 2>&1 || exit 0",
