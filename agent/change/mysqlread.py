@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 
 from agent.change.sqlquote import plain
@@ -12,6 +13,11 @@ BUILT_IN = frozenset({"mariadb.sys", "mysql.sys", "mysql.session", "mysql.infosc
 """Accounts that the servers and their packages make and use themselves."""
 
 _PERSISTS = 8
+
+
+def told(text: str) -> str:
+    """What a server says, as it may stand in a plan: what cannot be printed is a question mark."""
+    return "".join(char if plain(char) else "?" for char in text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,7 @@ class MyAccount:
     @property
     def name(self) -> str:
         """As people write it."""
-        return f"{self.user}@{self.host}"
+        return told(f"{self.user}@{self.host}")
 
     @property
     def local(self) -> bool:
@@ -105,8 +111,8 @@ class MySeen:
     @property
     def persists(self) -> bool:
         """Whether SET PERSIST is there (MySQL 8.0 and later)."""
-        major = self.version.partition(".")[0]
-        return not self.mariadb and major.isdigit() and int(major) >= _PERSISTS
+        major = re.match(r"[0-9]{1,3}(?=\.)", self.version)
+        return not self.mariadb and major is not None and int(major[0]) >= _PERSISTS
 
     def unusable(self, port: str) -> Skip | None:
         """Why nothing can be done here."""
@@ -155,11 +161,11 @@ def _server(seen: MySeen, words: list[str]) -> None:
         case ["down" | "refused" as state]:
             seen.state = state
         case ["up", version, me, replica, _]:
-            seen.state, seen.version, seen.me, seen.replica = "up", version, me, replica in {"1", "ON"}
+            seen.state, seen.version, seen.me, seen.replica = "up", version, told(me), replica in {"1", "ON"}
         case ["dump"]:
             seen.dump = True
-        case ["unit" | "dropin" | "servers" | "arg" as word, told]:
-            _place(seen, word, told)
+        case ["unit" | "dropin" | "servers" | "arg" as word, said]:
+            _place(seen, word, said)
         case ["plugin", name, state]:
             seen.plugins[name] = state
         case ["so", name]:
@@ -168,24 +174,24 @@ def _server(seen: MySeen, words: list[str]) -> None:
             _variable(seen, word, name, rest)
 
 
-def _place(seen: MySeen, word: str, told: str) -> None:
+def _place(seen: MySeen, word: str, said: str) -> None:
     if word == "unit":
-        seen.unit = told if plain(told) else ""
+        seen.unit = said if plain(said) else ""
     elif word == "dropin":
-        seen.dropin = told if told.startswith("/") and plain(told) else ""
+        seen.dropin = said if said.startswith("/") and plain(said) else ""
     elif word == "servers":
-        seen.servers = int(told)
+        seen.servers = int(said)
     else:
-        seen.args.add(told.replace("-", "_").lower())
+        seen.args.add(said.replace("-", "_").lower())
 
 
 def _variable(seen: MySeen, word: str, name: str, rest: list[str]) -> None:
     was = seen.vars.get(name, MyVar(None))
     match word, rest:
-        case "var", [told]:
-            was = MyVar(told.removeprefix("value").strip() if told.startswith("value") else None)
-        case "conf", [told] if told.startswith("configured"):
-            was = replace(was, configured=told.removeprefix("configured").strip())
+        case "var", [said]:
+            was = MyVar(told(said.removeprefix("value").strip()) if said.startswith("value") else None)
+        case "conf", [said] if said.startswith("configured"):
+            was = replace(was, configured=told(said.removeprefix("configured").strip()))
         case "info", [read_only, origin, kind, default]:
             was = replace(was, read_only=read_only == "YES", origin=origin, type=kind, default=default)
         case "source", [origin]:
@@ -205,6 +211,6 @@ def _who(seen: MySeen, accounts: dict[tuple[str, str], MyAccount], words: list[s
         case ["db", user, host, schema, privileges]:
             accounts[_hex(user), _hex(host)].schemas[_hex(schema)] = tuple(privileges.split(","))
         case ["definer", who_]:
-            seen.definers.add(_hex(who_))
+            seen.definers.add(told(_hex(who_)))
         case ["sess", user, address, asleep]:
-            seen.sessions.append((_hex(user), _hex(address), _int(asleep) or 0))
+            seen.sessions.append((told(_hex(user)), told(_hex(address)), _int(asleep) or 0))

@@ -20,7 +20,7 @@ from typing import Any
 from agent.change.contract import FixError
 
 _KINDS = ("at_least", "between", "one_of", "match", "lacks", "append")
-_NUMBER = re.compile(r"\s*(-?\d+)(?:\.\d+)?\s*")
+_NUMBER = re.compile(r"\s*(-?[0-9]{1,30})(?:\.[0-9]{1,30})?\s*")
 _WORD = re.compile(r"[A-Za-z0-9_]+")
 
 

@@ -14,11 +14,12 @@ event, or is logged in. Who is left out is told by name. Each item is a transact
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Mapping
 from shlex import quote
 
 from agent.change.contract import Facts, FixError
-from agent.change.mysqlread import BUILT_IN, LOCAL, MyAccount, MySeen, my_seen
+from agent.change.mysqlread import BUILT_IN, LOCAL, MyAccount, MySeen, MyVar, my_seen
 from agent.change.sqlquote import my_account, my_name, plain
 from agent.model.change import Act, Handle, Item, Risk, Skip, Step, Why
 from agent.model.frames import Answer
@@ -102,8 +103,8 @@ def _network(written: object) -> ipaddress.IPv4Network:
 def _effective(account: MyAccount, seen: MySeen) -> int:
     if account.lifetime is not None:
         return account.lifetime
-    var = seen.vars.get("default_password_lifetime")
-    return int(var.value) if var and var.value and var.value.isdigit() else 0
+    days = seen.vars.get("default_password_lifetime", MyVar(None)).value or ""
+    return int(days) if re.fullmatch(r"[0-9]{1,9}", days) else 0
 
 
 def _administers(account: MyAccount) -> bool:
