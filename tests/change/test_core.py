@@ -212,7 +212,7 @@ def test_what_cannot_be_put_back_is_broken_told_held_and_tried_again(one):
     assert f"1 differs file {path}" in answer.text
     assert one.state(tx) is TxState.BROKEN
     assert one.begin(one.transaction(put(path))).busy == tx.id
-    assert one.leavings() != [], "its boot units and its lock stay"
+    assert one.leavings(0) != [], "its boot units and its lock stay"
     os.rename(f"{journal}/aside", f"{journal}/1.cap")
     assert one.undo(tx) is TxState.UNDONE
     assert (one.tree(), one.leavings()) == (before, [])
@@ -321,7 +321,7 @@ def test_of_what_cannot_be_undone_the_journal_says_whether_it_ended(target):
     assert target.state(dead) is TxState.UNFINISHED
     failed = target.transaction(but(step, write="exit 4"))
     assert target.begin(failed).state is TxState.UNFINISHED, "a dead one holds nothing up"
-    assert [line for line in target.leavings() if not line.endswith("writer")] == []
+    assert [line for line in target.leavings(0) if not line.endswith("writer")] == []
 
 
 # --- timers
@@ -448,7 +448,7 @@ def test_a_confirmation_that_was_killed_after_its_claim_is_tidied_up_by_whoever_
     tx = one.transaction(put(path))
     one.begin(tx)
     os.rename(f"{one.root}/tx/{tx.id}/token", f"{one.root}/tx/{tx.id}/claimed.agent")
-    assert one.leavings() != []
+    assert one.leavings(0) != []
     assert one.state(tx) is TxState.CONFIRMED
     assert (path.read_text(), one.leavings()) == ("new\n", [])
 

@@ -120,8 +120,15 @@ class FakeTarget:
             found[str(path.relative_to(self.etc))] = (mode, body)
         return found
 
-    def leavings(self) -> list[str]:
-        """What a transaction that is over must not leave: lock, units, cron, timers, staged copies, half-made folders."""
+    def leavings(self, seconds: float = 3.0) -> list[str]:
+        """What a transaction that is over still leaves after that time: an undo says so before it tidies up."""
+        until = time.monotonic() + seconds
+        while (found := self._left()) and time.monotonic() < until:
+            time.sleep(0.1)
+        return found
+
+    def _left(self) -> list[str]:
+        """Lock, units, cron, timers, staged copies, half-made folders."""
         journal = Path(self.root)
         found = [str(path) for path in (*(self.tmp / "boot").rglob("*"), *(self.tmp / "cron").glob("*"))]
         found += [str(path) for name in ("lock", "stale.*", "made", "tx/.*") for path in journal.glob(name)]

@@ -96,8 +96,8 @@ tx_open() { # 0, 73 (cannot write), 75 (busy)
   [ ! -e "$D" ] || { echo "$TX was begun before" >&2; return 73; }
   mkdir -p "$TXROOT/tx" && chmod 700 "$TXROOT" "$TXROOT/tx" || return 73
   tx_sweep
-  _new=$TXROOT/tx/.new.$TX
-  mkdir "$_new" && echo "$_me $(_since "$_me")" >"$_new/opening" && mv "$_new" "$D" || { rm -rf "$_new"; return 73; }
+  _x=$(_since "$_me"); _new=$TXROOT/tx/.new.$_me.$_x # its name says whose it is, from its first moment
+  mkdir "$_new" && echo "$_me $_x" >"$_new/opening" && mv "$_new" "$D" || { rm -rf "$_new"; return 73; }
   tx_lock && return 0
   _x=$?; rm -rf "$D"; return $_x
 }
@@ -117,13 +117,11 @@ tx_abandon() { # by the shell that opened it and wrote nothing; where the timer 
 
 tx_sweep() { # what killed ones left: openings are taken away, what is over is tidied up, what cannot undo tries again
   rm -rf "$TXROOT"/tx/.gone.* "$TXROOT"/stale.*
-  for _t in "$TXROOT"/tx/.new.* "$TXROOT"/tx/*/opening "$TXROOT"/tx/*/claimed.sweep; do
-    [ -e "$_t" ] || continue
-    case $_t in
-      */.new.*) # without a name in it: perhaps at this moment
-        if [ -e "$_t/opening" ]; then _owner "$_t/opening" || rm -rf "$_t"; else find "$_t" -prune -mmin +1 -exec rm -rf {} \;; fi ;;
-      *) _owner "$_t" || (D=${_t%/*}; TX=${D##*/}; tx_drop) ;;
-    esac
+  for _t in "$TXROOT"/tx/.new.*; do
+    _x=${_t##*/.new.}; _alive "${_x%%.*}" "${_x#*.}" || rm -rf "$_t"
+  done
+  for _t in "$TXROOT"/tx/*/opening "$TXROOT"/tx/*/claimed.sweep; do
+    [ ! -e "$_t" ] || _owner "$_t" || (D=${_t%/*}; TX=${D##*/}; tx_drop)
   done
   for _t in "$TXROOT"/tx/*/writer; do
     _o=${_t%/*}
@@ -139,7 +137,7 @@ tx_sweep() { # what killed ones left: openings are taken away, what is over is t
 #   h_KIND_restore CAP ARG...  put it back; doing it twice does no harm
 # and may have
 #   h_KIND_stage CAP STAGE ARG...  prepare so that restoring needs no room on a disk
-#   h_KIND_sweep ARG...            remove what a killed writer left beside it, whose name holds $TX
+#   h_KIND_sweep CAP ARG...        remove what a killed writer, or a restore that was killed, left beside it
 #   h_KIND_paths ARG...            files and folders that must be on the disk before it counts as done
 # Each runs in a subshell: its variables are its own.
 _only=
@@ -164,7 +162,7 @@ _h_early() { case $_k in file|meta|links) _h_restore "$@" ;; esac; }
 _h_proof() { if _h_same "$@"; then echo "$_n same"; else echo "$_n differs $_k $*"; _bad=1; fi; }
 _h_left() { (h_${_k}_print "$@") >"$D/$_n.left.new" 2>/dev/null && mv -f "$D/$_n.left.new" "$D/$_n.left" || { echo "cannot read again $_k $*" >&2; _bad=1; }; }
 _h_digest() { echo "$_n $(_sum "$D/$_n.was") $(_sum "$D/$_n.left")"; }
-_h_sweep() { if _has "h_${_k}_sweep"; then (h_${_k}_sweep "$@"); fi; }
+_h_sweep() { if _has "h_${_k}_sweep"; then (h_${_k}_sweep "$D/$_n.cap" "$@"); fi; }
 _h_paths() { if _has "h_${_k}_paths"; then (h_${_k}_paths "$@"); fi; }
 _h_moved() { # differs from what transaction D left
   if [ ! -e "$D/$_n.left" ]; then echo "$_n unknown $_k $*"; _bad=1

@@ -35,9 +35,7 @@ h_file_stage() { # a second copy on the file's own file system: restoring is a r
 }
 h_file_restore() {
   if [ ! -e "$1" ] && [ ! -L "$1" ]; then
-    rm -f "$2" || return 1
-    while IFS= read -r _f; do rmdir "$_f"; done 2>/dev/null <"$1.dirs"
-    return 0
+    rm -f "$2"; return
   fi
   [ -d "${2%/*}/" ] || (umask 022; mkdir -p "${2%/*}")
   if [ -d "$2" ] && [ ! -L "$2" ]; then mv "$2" "$2.secops-$TX" # a rename would go into it
@@ -50,5 +48,9 @@ h_file_restore() {
     cp -a "$1" "$_f" && mv -f "$_f" "$2" || { rm -f "$_f"; return 1; }
   fi
 }
-h_file_sweep() { rm -f "${1%/*}/.${1##*/}.$TX" "${1%/*}/.${1##*/}.$TX.new"; }
+h_file_sweep() {
+  rm -f "${2%/*}/.${2##*/}.$TX" "${2%/*}/.${2##*/}.$TX.new"
+  if [ -e "$D/claimed.undo" ] && [ -s "$1.dirs" ]; then while IFS= read -r _f; do rmdir "$_f"; done 2>/dev/null <"$1.dirs"; fi
+  :
+}
 h_file_paths() { if [ -f "$1" ] && [ ! -L "$1" ]; then echo "$1"; fi; if [ -d "${1%/*}/" ]; then echo "${1%/*}/"; fi; }

@@ -10,11 +10,17 @@ h_links_restore() {
   h_links_print "$2" | while IFS='	' read -r _p _l; do
     grep -qxF "$_p	$_l" "$1.was" && continue
     rm -f "$_p"
-    case $_p in /etc/systemd/system/*/*) grep -qxF "${_p%/*}" "$1.dirs" || rmdir "${_p%/*}" 2>/dev/null ;; esac
   done
   umask 022
   while IFS='	' read -r _p _l; do
     [ "$(readlink "$_p" 2>/dev/null)" = "$_l" ] || { mkdir -p "${_p%/*}" && ln -sfn "$_l" "$_p"; } || return 1
   done <"$1.was"
   act_daemon_reload
+}
+h_links_sweep() { # folders that enable made
+  [ -e "$D/claimed.undo" ] || return 0
+  for _p in /etc/systemd/system/*.wants /etc/systemd/system/*.requires; do
+    [ ! -d "$_p" ] || grep -qxF "$_p" "$1.dirs" || rmdir "$_p" 2>/dev/null
+  done
+  :
 }

@@ -26,7 +26,10 @@ my_on() { # PORT. 1: no such server runs here; 2: it does not let root in
         home) _mya= ;;
         debian) [ -r /etc/mysql/debian.cnf ] || continue; _mya=--defaults-file=/etc/mysql/debian.cnf ;;
       esac
-      _myg=$(my_ask 'SELECT @@port FROM (SELECT COUNT(*) FROM mysql.db) x;' 2>/dev/null) || { _mysaid=2; continue; }
+      _myg=$(my_ask 'SELECT @@port FROM (SELECT COUNT(*) FROM mysql.db) x;' 2>&1) || case $_myg in
+        *'ERROR 1'*|*'ERROR 3'*) _mysaid=2; continue ;; # it answers, and not to us
+        *) break ;;
+      esac
       [ "$_myg" = "$1" ] || break
       _mywait=60; return 0
     done
@@ -139,7 +142,11 @@ act_mysql() { # PORT UNIT: it serves; one that died of what we wrote is started 
   if _systemd && [ -n "$2" ] && ! systemctl is-active -q "$2" && systemctl is-enabled -q "$2" 2>/dev/null; then
     systemctl reset-failed "$2" 2>/dev/null; systemctl start "$2"
   fi
-  _myt=0; until my_on "$1"; do _myt=$((_myt + 1)); [ $_myt -lt 15 ] || return 1; sleep 1; done
+  _myend=$(($(date +%s) + 20))
+  until my_on "$1"; do # a socket of systemd's takes connections that nobody answers: do not ask while the unit is down
+    if _systemd && [ -n "$2" ] && systemctl is-failed -q "$2"; then return 1; fi
+    [ "$(date +%s)" -lt $_myend ] || return 1; sleep 1
+  done
 }
 my_stands() { # PORT ACCOUNT: root gets in, and the account of the scans is there and open
   my_on "$1" || { echo "root cannot log in through the socket of port $1" >&2; return 1; }
