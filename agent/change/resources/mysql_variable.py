@@ -124,8 +124,11 @@ def _refused(item: Item, todo: dict[str, Wish], seen: MySeen, known: dict[str, M
             return Skip(Why.MANUAL, "本机有多个实例，或实例用自己的配置文件启动，公共配置目录不归它独用，由人写入")
         if not seen.dropin:
             return Skip(Why.UNSUPPORTED, "主配置文件没有 !includedir，无处放置持久设置")
-    if any(_static(name, known[name], seen) for name in todo) and not item.options.get("restart"):
-        return Skip(Why.EXCLUDED, f"{'、'.join(todo)} {_RESTART}")
+    if any(_static(name, known[name], seen) for name in todo):
+        if not item.options.get("restart"):
+            return Skip(Why.EXCLUDED, f"{'、'.join(todo)} {_RESTART}")
+        if not seen.unit:
+            return Skip(Why.MANUAL, f"{'、'.join(todo)} 须重启，而该实例不由 systemd 管理，由人重启")
     for name, made in todo.items():
         reason = _GUARDS[name](seen, made) if name in _GUARDS else ""
         if reason:
@@ -186,13 +189,13 @@ def _step(item: Item, seen: MySeen, port: str, name: str, made: Wish, var: MyVar
         handles.append(Handle("mysqlplugin", (plugin, port)))
     if name == "secure_file_priv" and made.value == _FOLDER:
         writes.append(f"{{ [ -d {_FOLDER} ] || install -d -o mysql -g mysql -m 750 {_FOLDER}; }}")
-    handles.append(Handle("mysqlvar", (name, port)))
+    # what only a start sets cannot be put back before it: the file and the running unit are its state
+    handles += [Handle("unit", (seen.unit,))] * bool(seen.unit) if static else [Handle("mysqlvar", (name, port))]
     if seen.persists:
         word = "PERSIST_ONLY" if static else "PERSIST"
         value = made.value if re.fullmatch(r"\d+", made.value) else my_text(made.value)
         writes.append(f"my_do {port} {quote(f'SET {word} {name} = {value};')}")
         handles.append(Handle("mysqlpersist", (name, port)))
-        validate = ""
     else:
         ours = item.options.get("plugin")
         value = {"log_bin": "binlog"}.get(name, made.value)
@@ -200,7 +203,7 @@ def _step(item: Item, seen: MySeen, port: str, name: str, made: Wish, var: MyVar
         if not static:
             writes.append(f"my_set {port} {name} {quote(made.value)}")
         handles.insert(0, Handle("file", (seen.dropin,)))
-        validate = f"my_kept {name} {quote(value)}"
+        writes.append(f"my_kept {name} {quote(value)}")
     acts = ((Act("restart", (seen.unit,)),) if static else ()) + (Act("mysql", (port, seen.unit)),)
     return Step(
         "mysql_variable",
@@ -211,7 +214,6 @@ def _step(item: Item, seen: MySeen, port: str, name: str, made: Wish, var: MyVar
         " && ".join(writes),
         handles=tuple(handles),
         source=_source(var),
-        validate=validate,
         acts=acts,
         risk=(*item.risk, *((Risk.RESTART,) if static and Risk.RESTART not in item.risk else ())),
         note=_NOTES.get(name, ""),
