@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 @click.option("--keep", is_flag=True, help="Leave the lab up afterwards.")
 @click.pass_obj
 def command(app: App, keep: bool) -> int:
-    """Raise the lab, import its feeds, scan for lianghui, render the report, verify the evidence, take the lab down.
+    """Raise the lab, import its feeds, scan for lianghui, harden what was found, report both, take the lab down.
 
-    Where the lab cannot run, the same flow looks at this machine itself.
+    Where the lab cannot run, this machine itself is scanned; nothing on it is changed.
     """
     from agent import lab
     from agent.app import App as Fresh
@@ -35,7 +35,9 @@ def command(app: App, keep: bool) -> int:
         demo.raise_lab(app, click.echo)
         took = demo.take_feeds(app)
         click.echo(f"feeds     {', '.join(change.name for change in took.changes) or 'as they were'}")
-        return _show(app, _run(app))
+        shown = _run(app)
+        code = _show(app, shown)
+        return max(code, _harden(app, shown.summary.run))
     finally:
         app.close()
         if keep:
@@ -52,6 +54,21 @@ def _run(app: App) -> Shown:
     period = resolve(app.periods, "lianghui", app.clock().astimezone(SHANGHAI).date())
     with watcher(quiet=False) as watch:
         return demo.run(app, period, watch)
+
+
+def _harden(app: App, scan_run: str) -> int:
+    from agent.cli.harden import tell, watcher_of_changes
+    from agent.flows import demo
+
+    hardened = demo.harden_lab(app, scan_run, watcher_of_changes(quiet=False), click.echo)
+    tell(app, hardened.done, as_json=False)
+    for path in hardened.rendered.paths.values():
+        click.echo(f"report    {path}")
+    checked = app.ledger.verify()
+    click.echo(f"evidence  {checked.entries} entries, {checked.checkpoints} signed checkpoints, head {checked.head}")
+    if not checked.ok or hardened.done.stopped:
+        return Exit.ERROR
+    return Exit.CLEAN if hardened.done.settled else Exit.INCOMPLETE
 
 
 def _show(app: App, shown: Shown) -> int:

@@ -102,7 +102,7 @@ def _apply(app: App, plan: HardenPlan, allowed: Leave, *, as_json: bool) -> int:
 
     try:
         with interruptible():
-            done = harden.apply(app, plan, allowed, _watcher(quiet=as_json), echo)
+            done = harden.apply(app, plan, allowed, watcher_of_changes(quiet=as_json), echo)
     except KeyboardInterrupt:
         say(
             "\ninterrupted; what was not confirmed is undone by the targets themselves. "
@@ -110,7 +110,7 @@ def _apply(app: App, plan: HardenPlan, allowed: Leave, *, as_json: bool) -> int:
             err=True,
         )
         leave()
-    _tell(app, done, as_json=as_json)
+    tell(app, done, as_json=as_json)
     if not done.settled:
         return Exit.INCOMPLETE
     from agent.model.change import Closure
@@ -121,7 +121,9 @@ def _apply(app: App, plan: HardenPlan, allowed: Leave, *, as_json: bool) -> int:
     return Exit.FINDINGS if left or done.stopped else Exit.CLEAN
 
 
-def _watcher(*, quiet: bool) -> Callable[[Event], None]:
+def watcher_of_changes(*, quiet: bool) -> Callable[[Event], None]:
+    """Tell how each transaction ended, a line each, unless quiet."""
+
     def watch(event: Event) -> None:
         if not quiet and event.state not in {"begin", "look"}:
             detail = f"  {event.detail}" if event.detail else ""
@@ -165,7 +167,8 @@ def _show(plan: HardenPlan, *, as_json: bool, details: bool) -> None:
         say(f"not read: {host}: {why}", err=True)
 
 
-def _tell(app: App, done: Done, *, as_json: bool) -> None:
+def tell(app: App, done: Done, *, as_json: bool) -> None:
+    """Print how a hardening ended."""
     from agent.store import changes
 
     states = Counter(one.state.value for one in done.transactions)

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import lab
-from agent.declared import opslocation
+from agent.declared import opslocation, tickets
 from agent.declared.files import write_atomic
+from agent.declared.tickets import TicketFile
 from agent.declared.workspace import make_workspace
-from agent.flows import feeds, report, scan
+from agent.flows import feeds, gates, harden, hardening_report, report, scan
 from agent.flows.engine import advance
+from agent.flows.planning import Wanted
 from agent.model.asset import Layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.app import App
+    from agent.flows.changing import Watcher as ChangeWatcher
     from agent.flows.feeds import Took
+    from agent.flows.harden import Done
     from agent.flows.scan import Watcher
     from agent.flows.summary import Summary
     from agent.model.evidence import Verification
     from agent.model.period import Period
     from agent.report import Rendered
 
+
+MENDED = ("LIN-*", "NGX-*", "TOM-*", "RDS-*", "MYS-*", "PG-*", "UPDATE:openssl")
+"""What the demo hardens: every control, and of the package upgrades one, since each takes its minutes."""
 
 LOCAL_HOSTS = """\
 schema_version: 1
@@ -43,6 +51,14 @@ class Shown:
     summary: Summary
     rendered: Rendered
     verification: Verification
+
+
+@dataclass(frozen=True, slots=True)
+class Hardened:
+    """What the demo hardened."""
+
+    done: Done
+    rendered: Rendered
 
 
 def raise_lab(app: App, echo: Callable[[str], None]) -> None:
@@ -80,3 +96,26 @@ def run(app: App, period: Period, watch: Watcher) -> Shown:
     summary = advance(app, scan.begin(app, period, plan), watch)
     rendered = report.render(app, summary.run, ("html", "docx", "pdf"))
     return Shown(summary, rendered, app.ledger.verify())
+
+
+def harden_lab(app: App, scan_run: str, watch: ChangeWatcher, echo: Callable[[str], None]) -> Hardened:
+    """Plan what a scan of the lab found, have the lab's approver sign a ticket for it, do it, and report."""
+    plan = harden.begin(app, scan_run, Wanted(checks=MENDED, restart=True))
+    now = app.clock()
+    number = f"DEMO-{plan.run.rpartition('-')[2]}"
+    body = TicketFile(
+        schema_version=1,
+        number=number,
+        title="两会前安全加固（演练）",
+        reference="甲方函〔2027〕1 号（虚构）",
+        start=now - timedelta(minutes=1),
+        end=now + timedelta(hours=4),
+        targets=tuple(sorted({one.item.target for one, _ in plan.steps})),
+        plan_digest=plan.digest,
+        requested_by=app.operator,
+    )
+    tickets.write(app.root, body)
+    name = tickets.sign(app.root, number, app.root / "state" / "lab" / "approver.pem", app.operator)
+    echo(f"plan      {plan.run}: {len(plan.steps)} changes; ticket {number} signed by {name}")
+    done = harden.apply(app, plan, gates.leave(app, plan, ticket=number, freeze_by=name, now=app.clock()), watch, echo)
+    return Hardened(done, hardening_report.render(app, plan.run, ("html", "docx", "pdf")))

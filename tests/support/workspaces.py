@@ -27,7 +27,7 @@ class Workspace:
         shutil.copytree(source / "inventory", folder / "inventory")
         for name in ("approver.pub", "ops-location.yaml", "ops-location.yaml.sig"):
             (folder / "inventory" / name).unlink(missing_ok=True)
-        for name in ("periods.yaml", "contract.yaml"):
+        for name in ("periods.yaml", "contract.yaml", "hardening.yaml"):
             shutil.copy(PROJECT / name, folder / name)
         self._credentials(source)
         allow_here(folder)
