@@ -21,6 +21,7 @@ from agent.model.frames import Answer
 _MODE = re.compile(r"[0-7]{3,4}|(go|o|g)-w")
 _OWNER = re.compile(r"[a-z_][a-z0-9_-]*(:[a-z_][a-z0-9_-]*)?")
 _PATH = re.compile(r"/[^\x00-\x1f\x7f'\"`$\\;&|<>()]*")
+_PATTERN = re.compile(r"[A-Za-z0-9_.*+-]+")
 _WRITE = {"go-w": 0o7755, "o-w": 0o7775, "g-w": 0o7757}
 _SELECTS = {
     # the same places, and as deep, as the control LIN-AC-A-05 looks at
@@ -45,7 +46,8 @@ class FileMode:
         if item.options.get("select") and item.options["select"] not in _SELECTS:
             raise FixError(f"fix.select: one of {', '.join(_SELECTS)}")
         for path, (mode, owner) in rules.items():
-            if not _PATH.fullmatch(path) or "*" in path.rsplit("/", 1)[0]:
+            head, _, tail = path.rpartition("/")
+            if not _PATH.fullmatch(path) or "*" in head or ("*" in tail and not _PATTERN.fullmatch(tail)):
                 raise FixError(f"fix.want: {path!r} is no absolute path (a * may stand in its last part)")
             if not _MODE.fullmatch(mode):
                 raise FixError(f'fix.want: {mode!r} is no mode; write "0640", go-w or o-w')
@@ -68,16 +70,18 @@ class FileMode:
     def plan(self, item: Item, answer: Answer, facts: Facts) -> tuple[Step, ...] | Skip:
         """One step a file that has bits, or an owner, beyond what is allowed."""
         del facts
-        rules = list(_rules(item).values())
-        chosen = _selected(item)
+        rules = {str(number): rule for number, rule in enumerate(_rules(item).values())}
+        if item.options.get("select"):
+            rules["s"] = _selected(item)
         steps: dict[str, Step] = {}
         seen = 0
         for line in answer.text.splitlines():
             match line.split(" ", 4):
-                case [which, mode, user, group, path] if _SHOWN_MODE.fullmatch(mode) and _PATH.fullmatch(path):
+                case [which, mode, user, group, path] if (
+                    which in rules and _SHOWN_MODE.fullmatch(mode) and _PATH.fullmatch(path)
+                ):
                     seen += 1
-                    allowed, owner = chosen if which == "s" else rules[int(which)] if which.isdigit() else ("", "")
-                    step = _step(item, path, int(mode, 8), f"{user}:{group}", allowed, owner) if allowed else None
+                    step = _step(item, path, int(mode, 8), f"{user}:{group}", *rules[which])
                     if step:
                         steps.setdefault(path, step)
         if not seen and answer.rc:
@@ -128,20 +132,35 @@ def _step(item: Item, path: str, mode: int, owned: str, allowed: str, owner: str
         return None
     after = f"{wanted_user or user}:{wanted_group or group}"
     target = quote(path)
-    write = f"chmod {new:04o} {target}"
-    if chown:
-        write = f"chown {quote(after)} {target} && {write}"
+    to = f"{wanted_user}:{wanted_group}" if wanted_group else wanted_user  # an owner without a name stays as it is
+    writes = [f"chown -h {quote(to)} {target}"] if chown else []
+    writes += [f"chmod {_less(now & ~new)} {target}"] if now != new else []
     return Step(
         "file_mode",
         "files",
         path,
         f"{now:04o} {owned}",
         f"{new:04o} {after}",
-        f"[ ! -L {target} ] && {write}",
+        " && ".join([f"[ ! -L {target} ]", *writes]),
         handles=(Handle("meta", (path,)),),
         source="stat",
         risk=item.risk,
     )
+
+
+def _less(bits: int) -> str:
+    """Rights to take away, in chmod's words.
+
+    Whoever owns the folder may put a link in the file's place at any moment: what is taken away harms nobody, where a
+    number could give rights. A folder's set-id bits go only by their name.
+    """
+    parts = []
+    for who, place, special in (("u", 6, 0o4000), ("g", 3, 0o2000), ("o", 0, 0)):
+        rights = "".join(word for word, bit in (("r", 4), ("w", 2), ("x", 1)) if bits >> place & bit)
+        rights += "s" if bits & special else ""
+        if rights:
+            parts.append(f"{who}-{rights}")
+    return ",".join([*parts, *(["-t"] if bits & 0o1000 else [])])
 
 
 RESOURCES = (FileMode(),)

@@ -1,30 +1,28 @@
-"""Packet filter: who may reach the port by which the host is managed (GB/T 22239-2019 8.1.4.4-c).
+"""Packet filter: who may reach the host, and where (GB/T 22239-2019 8.1.4.4-b, -c).
 
 fix: {resource: firewall_rule, want: {port: ssh, sources: "{{ssh_sources}}"}}
+fix: {resource: firewall_rule, want: {policy: drop}}
 
-A table of our own (`inet secops`; with iptables a chain SECOPS) lets the sources reach the port and drops everybody
-else there. It says nothing of other ports, of forwarded packets, nor of anybody else's rules. A unit of our own loads
-it at boot. Where the address that we come from is not among the sources nothing is done: it would shut us out.
+With `port` the sources reach it and everybody else is dropped there; other ports are not spoken of. Where the address
+that we come from is not among the sources nothing is done: it would shut us out. With `policy` the ports that the
+inventory declares, and the one that we come by, are reached by all, and other TCP and UDP is dropped.
+
+The rules stand in a table (`inet secops`; with iptables a chain SECOPS), beside whatever else filters here: forwarded
+packets and other tables are left alone. A unit of our own loads them at boot, and a drop-in each time that the system's
+own filter, which throws all rules away, begins or reloads. Where firewalld runs on iptables its reload would throw a
+chain of ours away, so that it is a person's.
 """
 
 from __future__ import annotations
 
-import ipaddress
 from shlex import quote
 
 from agent.change.contract import Facts, FixError
-from agent.model.change import Handle, Item, Risk, Skip, Step, Why
+from agent.change.filters import Filter, Network, inside, networks, owners_of, ports
+from agent.model.change import Act, Item, Risk, Skip, Step, Why
 from agent.model.frames import Answer
 
-UNIT = "secops-firewall.service"
-UNIT_FILE = f"/etc/systemd/system/{UNIT}"
-LINK = f"/etc/systemd/system/multi-user.target.wants/{UNIT}"
-NFT_FILE = "/etc/secops/firewall.nft"
-IPT_FILE = "/etc/secops/firewall.sh"
-MOST = 64
-"""Sources at most: a longer list is a mistake."""
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_LAST_PORT = 65535
 
 
 class FirewallRule:
@@ -36,25 +34,35 @@ class FirewallRule:
     def check(self, item: Item) -> None:
         """Raises FixError."""
         want = item.want
-        if not isinstance(want, dict) or set(want) != {"port", "sources"}:
-            raise FixError('fix.want: write {port: ssh, sources: "{{ssh_sources}}"}')
-        if want["port"] != "ssh" and not (isinstance(want["port"], int) and 0 < want["port"] < 65536):  # noqa: PLR2004 - TCP's own limit
+        if not isinstance(want, dict) or set(want) not in ({"port", "sources"}, {"policy"}):
+            raise FixError('fix.want: write {port: ssh, sources: "{{ssh_sources}}"}, or {policy: drop}')
+        if "policy" in want:
+            if want["policy"] != "drop":
+                raise FixError("fix.want.policy: drop")
+            return
+        if want["port"] != "ssh" and not (type(want["port"]) is int and 0 < want["port"] <= _LAST_PORT):
             raise FixError("fix.want.port: `ssh` (the port that we come by) or a port number")
-        _sources(item)
+        _networks(item)
 
     def read(self, item: Item, facts: Facts) -> str:
-        """`port N`, `backend nft|iptables|firewalld|none`, then the file of ours and what is loaded."""
+        """`backend`, `firewalld`, then `file`: our file's lines; `now`: what is loaded; `enabled`; `open PROTO/PORT`."""
         del facts
-        port = str(item.options.get("ssh_port", 22)) if item.want["port"] == "ssh" else str(item.want["port"])
-        return f"""echo port {quote(port)}
-if systemctl is-active -q firewalld 2>/dev/null; then echo backend firewalld
-elif command -v nft >/dev/null 2>&1 && nft list tables >/dev/null 2>&1; then echo backend nft
-elif command -v iptables >/dev/null 2>&1 && iptables -w 5 -S >/dev/null 2>&1; then echo backend iptables
+        mine = _filter(item)
+        return f"""if systemctl is-active -q firewalld 2>/dev/null; then echo firewalld; fi
+if command -v nft >/dev/null 2>&1 && nft list tables >/dev/null 2>&1; then echo backend nft; b=nft
+elif command -v iptables >/dev/null 2>&1 && iptables -w 5 -S >/dev/null 2>&1; then echo backend iptables; b=iptables
 else echo backend none; fi
-for f in {NFT_FILE} {IPT_FILE}; do [ ! -r "$R$f" ] || sed "s/^/file /" "$R$f"; done
-nft list table inet secops 2>/dev/null | sed 's/^/now /'
-iptables -w 5 -S SECOPS 2>/dev/null | sed 's/^/now /'
-[ ! -L "$R{LINK}" ] || echo enabled
+[ -d "$R/run/systemd/system" ] && echo systemd
+for f in {mine.path("nft")} {mine.path("iptables")}; do [ ! -r "$R$f" ] || sed "s/^/file /" "$R$f"; done
+case $b in nft) nft list table inet {quote(mine.name)} ;; iptables) iptables -w 5 -S {quote(mine.chain)} ;; esac 2>/dev/null | sed 's/^/now /'
+[ ! -L "$R{mine.link}" ] || echo enabled
+for u in {" ".join(dict.fromkeys([*owners_of("nft"), *owners_of("iptables")]))}; do
+  for d in /etc/systemd/system /usr/lib/systemd/system /lib/systemd/system; do
+    if [ -f "$R$d/$u" ]; then echo "owner $u"; break; fi
+  done
+  [ ! -e "$R/etc/systemd/system/$u.d/secops-{mine.file}.conf" ] || echo "hook $u"
+done
+ss -Hltun 2>/dev/null | awk '{{n=split($5,a,":");p=a[n];if($5!~/^(127\\.|\\[::1\\])/&&p~/^[0-9]+$/)print "open " $1 "/" p}}' | sort -u
 :"""
 
     def plan(self, item: Item, answer: Answer, facts: Facts) -> tuple[Step, ...] | Skip:
@@ -63,131 +71,75 @@ iptables -w 5 -S SECOPS 2>/dev/null | sed 's/^/now /'
         for line in answer.text.splitlines():
             word, _, rest = line.partition(" ")
             told.setdefault(word, []).append(rest)
+        mine = _filter(item)
         backend = (told.get("backend") or ["none"])[0]
-        port = (told.get("port") or ["22"])[0]
-        sources = _sources(item)
-        if backend == "firewalld":
-            return Skip(Why.MANUAL, f"firewalld 在运行：请以 rich rule 只放行 {_words(sources)} 到 {port}/tcp")
-        if backend == "none":
-            return Skip(Why.UNSUPPORTED, "主机上没有可用的 nft 或 iptables，先安装 nftables")
-        if not _inside(facts["from"], sources):
-            return Skip(
-                Why.UNSAFE, f"当前来源 {facts['from'] or '未知'} 不在允许范围 {_words(sources)} 内，执行会切断登录"
-            )
-        text = _nft(port, sources) if backend == "nft" else _iptables(port, sources)
-        loaded = _loaded(told.get("now", []), port, sources)
-        if told.get("file", []) == text.splitlines() and loaded and "enabled" in told:
+        skip = _refused(mine, backend, told, facts)
+        if skip:
+            return skip
+        loaded = mine.loaded(told.get("now", ()), backend) and "enabled" in told
+        owners = [unit for unit in owners_of(backend) if unit in told.get("owner", ())]
+        if (
+            loaded
+            and told.get("file", []) == mine.text(backend).splitlines()
+            and set(owners) <= set(told.get("hook", ()))
+        ):
             return ()
-        return (_step(item, backend, port, sources, text, loaded=loaded),)
+        return (_step(item, mine, backend, owners, told),)
 
 
-def _sources(item: Item) -> tuple[Network, ...]:
-    """The networks that may come in. Raises FixError."""
-    raw = item.want["sources"]
-    listed = raw if isinstance(raw, list | tuple) else str(raw).replace(",", " ").split()
+def _networks(item: Item) -> tuple[Network, ...]:
     try:
-        found = tuple(dict.fromkeys(ipaddress.ip_network(str(each), strict=False) for each in listed))
+        return networks(item.want["sources"])
     except ValueError as error:
         raise FixError(f"fix.want.sources: {error}") from None
-    if not found or len(found) > MOST:
-        raise FixError("fix.want.sources: name at least one network, and not more than 64")
-    return found
 
 
-def _inside(address: str, sources: tuple[Network, ...]) -> bool:
-    try:
-        one = ipaddress.ip_address(address.removeprefix("::ffff:"))
-    except ValueError:
-        return False
-    return any(one in net for net in sources if net.version == one.version)
+def _filter(item: Item) -> Filter:
+    ssh = f"tcp/{item.options.get('ssh_port', 22)}"
+    if "policy" in item.want:
+        opened = ports([ssh, *item.options.get("listeners", ())])
+        return Filter("secops_inbound", "inbound", "What may come in at all", opened=opened, rest=True)
+    port = ssh if item.want["port"] == "ssh" else f"tcp/{item.want['port']}"
+    return Filter("secops", "firewall", "Who may reach the management port", (port,), _networks(item))
 
 
-def _words(sources: tuple[Network, ...]) -> str:
-    return "、".join(str(each) for each in sources)
+def _refused(mine: Filter, backend: str, told: dict[str, list[str]], facts: Facts) -> Skip | None:
+    words = "、".join(map(str, mine.sources))
+    if backend not in {"nft", "iptables"} or "systemd" not in told:
+        return Skip(Why.UNSUPPORTED, "主机上没有可用的 nft 或 iptables（或没有 systemd），先安装 nftables")
+    if mine.rest and len(mine.opened) < 2:  # noqa: PLR2004 - the one that we come by, and another
+        return Skip(Why.MANUAL, "清单未申报该主机的监听端口（hosts.yaml 的 listeners），无从确定放行范围")
+    if mine.sources and not inside(facts["from"], mine.sources):
+        return Skip(Why.UNSAFE, f"当前来源 {facts['from'] or '未知'} 不在允许范围 {words} 内，执行会切断登录")
+    if backend == "iptables" and "firewalld" in told:
+        what = f"只放行 {words} 到 {'、'.join(mine.limited)}" if mine.sources else f"只放行 {'、'.join(mine.opened)}"
+        return Skip(Why.MANUAL, f"firewalld 在运行且没有 nft，重载会清掉自有链：请以 firewalld 规则{what}")
+    return None
 
 
-def _of(sources: tuple[Network, ...], version: int) -> list[str]:
-    nets = ipaddress.collapse_addresses(net for net in sources if net.version == version)  # type: ignore[type-var]
-    return [str(net).removesuffix("/32" if version == 4 else "/128") for net in nets]  # noqa: PLR2004 - IP version
-
-
-def _nft(port: str, sources: tuple[Network, ...]) -> str:
-    lines = [
-        "# Who may reach the management port; written by the hardening tool, loaded by secops-firewall.service.",
-        "table inet secops",
-        "delete table inet secops",
-        "table inet secops {",
-        "  chain input {",
-        "    type filter hook input priority -5; policy accept;",
-        "    ct state established,related accept",
-        '    iif "lo" accept',
-    ]
-    for version, word in ((4, "ip"), (6, "ip6")):
-        nets = _of(sources, version)
-        if nets:
-            lines.append(f"    tcp dport {port} {word} saddr {{ {', '.join(nets)} }} accept")
-    return "\n".join([*lines, f"    tcp dport {port} drop", "  }", "}", ""])
-
-
-def _iptables(port: str, sources: tuple[Network, ...]) -> str:
-    rules = [f"iptables -w 10 -A SECOPS -s {net} -p tcp --dport {port} -j ACCEPT" for net in _of(sources, 4)]
-    return "\n".join(
-        [
-            "# Who may reach the management port; written by the hardening tool, run by secops-firewall.service.",
-            "iptables -w 10 -N SECOPS 2>/dev/null || iptables -w 10 -F SECOPS || exit 1",
-            "iptables -w 10 -A SECOPS -i lo -j ACCEPT &&",
-            "iptables -w 10 -A SECOPS -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT &&",
-            *(f"{rule} &&" for rule in rules),
-            f"iptables -w 10 -A SECOPS -p tcp --dport {port} -j DROP || exit 1",
-            "iptables -w 10 -C INPUT -j SECOPS 2>/dev/null || iptables -w 10 -I INPUT 1 -j SECOPS",
-            "",
-        ]
-    )
-
-
-def _loaded(now: list[str], port: str, sources: tuple[Network, ...]) -> bool:
-    """Whether the running rules drop others at the port and let in exactly these sources."""
-    text = "\n".join(now)
-    drops = f"dport {port} drop" in text or f"--dport {port} -j DROP" in text
-    accepting = "\n".join(line for line in now if "saddr" in line or " -s " in line)
-    return drops and all(net.partition("/")[0] in accepting for version in (4, 6) for net in _of(sources, version))
-
-
-def _step(item: Item, backend: str, port: str, sources: tuple[Network, ...], text: str, *, loaded: bool) -> Step:
-    path = NFT_FILE if backend == "nft" else IPT_FILE
-    runs = f"nft -f {path}" if backend == "nft" else f"/bin/sh {path}"
-    program = '"$(command -v nft)"' if backend == "nft" else "/bin/sh"
-    unit = f"""[Unit]
-Description=Who may reach the management port
-After=nftables.service iptables.service firewalld.service
-Before=sshd.service ssh.service
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=%s {"-f " if backend == "nft" else ""}{path}
-[Install]
-WantedBy=multi-user.target
-"""
-    write = f"""printf %s {quote(text)} | e_put {path} 600 &&
-printf {quote(unit.replace(chr(10), chr(92) + "n"))} {program} | e_put {UNIT_FILE} 644 &&
-mkdir -p {LINK.rpartition("/")[0]} && ln -sf {UNIT_FILE} {LINK} && act_daemon_reload && {runs}"""
-    table = Handle("nfttable", ("inet", "secops")) if backend == "nft" else Handle("iptchain", ("SECOPS",))
+def _step(item: Item, mine: Filter, backend: str, owners: list[str], told: dict[str, list[str]]) -> Step:
+    notes = []
+    if "firewalld" in told:
+        notes.append("firewalld 在运行：规则在自有的表中，firewall-cmd 不显示，nft list ruleset 可见")
+    shut = [port for port in ports(told.get("open", ())) if port not in mine.opened]
+    if mine.rest and shut:
+        notes.append(f"将拒绝未申报的监听：{'、'.join(shut)}")
+    before = "与要求不同的自有规则" if told.get("now") else "任何来源"
+    after = f"只放行 {'、'.join(map(str, mine.sources))}"
+    if mine.rest:
+        before, after = before.replace("任何来源", "不限"), f"只放行 {'、'.join(mine.opened)}"
     return Step(
         "firewall_rule",
         "firewall",
-        f"tcp/{port}",
-        "只放行部分来源（与要求不同）" if loaded else "任何来源",
-        f"只放行 {_words(sources)}",
-        write,
-        handles=(
-            Handle("file", (path,)),
-            Handle("file", (UNIT_FILE,)),
-            Handle("file", (LINK,)),
-            Handle("dir", ("/etc/secops",)),
-            table,
-        ),
+        "inbound" if mine.rest else mine.limited[0],
+        before,
+        after,
+        mine.write(backend, owners),
+        handles=mine.handles(backend, owners),
         source=backend,
-        risk=tuple(dict.fromkeys([*item.risk, Risk.LOCKOUT])),
+        acts=(Act("daemon_reload"),),
+        risk=tuple(dict.fromkeys([*item.risk, Risk.LOCKOUT, *([Risk.APP_BREAK] if mine.rest else [])])),
+        note="；".join(notes),
     )
 
 

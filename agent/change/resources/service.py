@@ -4,17 +4,20 @@ fix: {resource: service_state, want: {active: false, enabled: false}, names: [te
 fix: {resource: service_state, want: {masked: true}, names: [ctrl-alt-del.target]}
 fix: {resource: service_state, want: {active: false, enabled: false}, select: plaintext_protocols}
 
-Switching off takes every named unit that is there; switching on takes the first of the names that is. A unit that
-carries our own way in is never touched.
+Switching off takes every named unit that is there; switching on takes the one of the names that runs, else the first
+that is there, and takes a mask away. Never touched: a unit that carries our own way in, and one that answers at a port
+which the inventory declares. A super-server (inetd, xinetd) that serves others, too, stays: its plain-text entries go.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from shlex import quote
 
 from agent.change.contract import Facts, FixError
+from agent.change.unitread import Entry, State, Units
 from agent.model.change import Act, Handle, Item, Risk, Skip, Step, Why
 from agent.model.frames import Answer
 
@@ -22,16 +25,28 @@ _UNIT = re.compile(r"[A-Za-z0-9@][A-Za-z0-9:_.@\\-]*")
 _OURS = re.compile(r"^(ssh|sshd|dbus|systemd-.*|network.*|NetworkManager|polkit|getty@.*)(\.service|\.socket)?$")
 _PLAINTEXT = (
     "telnet.socket", "telnetd.service", "rsh.socket", "rlogin.socket", "rexec.socket", "tftp.socket", "tftpd-hpa.service",
-    "vsftpd.service", "xinetd.service", "inetd.service", "openbsd-inetd.service", "inetutils-inetd.service",
+    "vsftpd.service", "proftpd.service", "pure-ftpd.service",
+    "xinetd.service", "inetd.service", "openbsd-inetd.service", "inetutils-inetd.service",
 )  # fmt: skip
 SELECTS = {"plaintext_protocols": _PLAINTEXT}
+_SUPER = {
+    "xinetd.service": "xinetd", "inetd.service": "inetd", "openbsd-inetd.service": "inetd",
+    "inetutils-inetd.service": "inetd", "rlinetd.service": "inetd",
+}  # fmt: skip
+_PLAIN_ENTRIES = frozenset(
+    {
+        "telnet", "ftp", "shell", "login", "exec", "rsh", "rlogin", "rexec", "tftp", "finger", "talk", "ntalk", "echo",
+        "discard", "daytime", "chargen", "time", "netstat", "systat", "uucp", "rsync", "pop3", "imap",
+    }
+)  # fmt: skip
+"""Names of /etc/services: passwords in the clear, or of no use but to an attacker."""
 
 
 class ServiceState:
     """service_state: see the module."""
 
     name = "service_state"
-    library = ()
+    library = ("services",)
 
     def check(self, item: Item) -> None:
         """Raises FixError."""
@@ -48,96 +63,26 @@ class ServiceState:
                 raise FixError(f"fix.names: {name!r} is no unit")
 
     def read(self, item: Item, facts: Facts) -> str:
-        """Lines `at PATH LINK`, `rc NAME` and `unit UNIT LOAD ACTIVE` of all units: the same for every item, so read once.
-
-        Links tell what starts at boot as `systemctl is-enabled` would, which takes 10 ms a unit (systemd.unit(5)).
-        """
+        """All units, ports and entries: the same for every item, so read once a host. See `Units`."""
         del item, facts
-        return _READ
+        return '[ -d "$R/run/systemd/system" ] || exit 2\nsvc_units; svc_ports; svc_inetd'
 
     def plan(self, item: Item, answer: Answer, facts: Facts) -> tuple[Step, ...] | Skip:
-        """One step a unit."""
+        """One step a unit, or an entry of a super-server."""
         del facts
+        units = Units(answer.text)
         names = _names(item)
-        found = _found(answer.text, names)
-        on = item.want.get("active") or item.want.get("enabled")
-        if on:
-            unit = next((name for name in names if name in found), "")
-            if not unit:
-                return Skip(Why.UNSUPPORTED, f"主机上没有这些服务：{'、'.join(names)}；先安装")
-            step = _step(item, unit, *found[unit])
-            return (step,) if step else ()
+        found = units.found(names)
+        if item.want.get("active") or item.want.get("enabled"):
+            return _on(item, names, found)
         if any(_OURS.match(unit) for unit in found):
             return Skip(Why.UNSAFE, "这是登录所依赖的服务")
-        steps = [_step(item, unit, *state) for unit, state in found.items()]
-        return tuple(step for step in steps if step)
-
-
-_READ = r"""[ -d "$R/run/systemd/system" ] || exit 2
-for d in /etc/systemd/system /usr/lib/systemd/system /lib/systemd/system; do
-  [ -d "$R$d" ] && { [ "$d" != /lib/systemd/system ] || [ ! -L "$R/lib" ]; } || continue
-  find "$R$d" -maxdepth 2 \( -name '*.service' -o -name '*.socket' -o -name '*.target' \) -printf "at $d/%P %l\n"
-done
-for f in "$R"/etc/rc3.d/S*; do if [ -L "$f" ]; then f=${f##*/S[0-9][0-9]}; echo "rc $f"; fi; done
-systemctl list-units --all --plain --no-legend --no-pager --type=service,socket,target 2>/dev/null |
-  awk '{print "unit",$1,$2,$3}'"""
-
-
-def _found(text: str, names: list[str]) -> dict[str, tuple[str, str, str]]:
-    """(load, active, enabled) of the named units that are there; an alias stands under the unit's own name."""
-    units = _Units(text)
-    found = {}
-    for name in names:
-        real = units.alias.get(name, name)
-        load, active = units.loaded.get(real, ("not-found", "inactive"))
-        if name in units.masked or real in units.masked:
-            found[name] = ("masked", active, "masked")
-        elif real in units.files or load not in {"not-found", ""}:
-            found[real] = ("loaded", active, units.enabled(real))
-    return found
-
-
-_KEPT = {"ctrl-alt-del.target"}
-"""Aliases that are wanted under their own name: masking the alias leaves the unit behind it alone."""
-
-
-class _Units:
-    """What the read told."""
-
-    def __init__(self, text: str) -> None:
-        self.files: set[str] = set()
-        self.masked: set[str] = set()
-        self.wanted: set[str] = set()
-        self.alias: dict[str, str] = {}
-        self.scripts: set[str] = set()
-        self.loaded: dict[str, tuple[str, str]] = {}
-        for line in text.splitlines():
-            match line.split(" "):
-                case ["at", path, link]:
-                    self._file(path, link)
-                case ["rc", name]:
-                    self.scripts.add(f"{name}.service")
-                case ["unit", unit, load, active]:
-                    self.loaded[unit] = (load, active)
-
-    def _file(self, path: str, link: str) -> None:
-        folder, _, unit = path.rpartition("/")
-        if folder.endswith((".wants", ".requires")):
-            if folder.startswith("/etc/"):
-                self.wanted.add(unit)
-            return
-        self.files.add(unit)
-        target = link.rpartition("/")[2]
-        if link == "/dev/null":
-            self.masked.add(unit)
-        elif link and target != unit and unit not in _KEPT:
-            self.alias[unit] = target
-
-    def enabled(self, unit: str) -> str:
-        """`enabled` or `disabled`, as something starts it at boot or nothing does."""
-        names = {unit, *(alias for alias, real in self.alias.items() if real == unit)}
-        native = unit in self.files
-        return "enabled" if names & self.wanted or (not native and unit in self.scripts) else "disabled"
+        needed: list[str] = []
+        steps = [step for unit, state in found.items() for step in _off(item, unit, state, units, needed)]
+        told = f"清单申报的端口由其提供，先确认业务并更新资产清单：{'、'.join(dict.fromkeys(needed))}" if needed else ""
+        if told and not steps:
+            return Skip(Why.UNSAFE, told)
+        return tuple(step if not told else _told(step, f"保留：{told}") for step in steps)
 
 
 def _names(item: Item) -> list[str]:
@@ -145,38 +90,88 @@ def _names(item: Item) -> list[str]:
     return [name if "." in name.rsplit("@", 1)[-1] else f"{name}.service" for name in map(str, names)]
 
 
-def _step(item: Item, unit: str, load: str, active: str, enabled: str) -> Step | None:
+def _on(item: Item, names: Sequence[str], found: dict[str, State]) -> tuple[Step, ...] | Skip:
+    there = {unit: state for unit, state in found.items() if state.there}
+    by = sorted(there, key=lambda unit: (not there[unit].running, there[unit].enabled == "masked"))
+    if not by:
+        return Skip(Why.UNSUPPORTED, f"主机上没有这些服务：{'、'.join(names)}；先安装")
+    step = _step(item, by[0], there[by[0]])
+    return (step,) if step else ()
+
+
+def _off(item: Item, unit: str, state: State, units: Units, needed: list[str]) -> list[Step]:
+    """What is to be done about one unit; what must stay is added to `needed`."""
+    server = _SUPER.get(unit, "")
+    declared = {str(each) for each in item.options.get("listeners", ())} | {f"tcp/{item.options.get('ssh_port', 22)}"}
+    entries = [entry for entry in units.entries if entry.server == server]
+    surplus = [entry for entry in entries if entry.service in _PLAIN_ENTRIES and entry.address not in declared]
+    if server and entries != surplus:
+        if not state.running and state.enabled != "enabled":
+            return []
+        needed += [f"{entry.service}（{entry.address}）" for entry in entries if entry.address in declared]
+        return [_entry(item, unit, entry) for entry in surplus]
+    serves = sorted(units.ports.get(unit, set()) & declared)
+    step = _step(item, unit, state)
+    if step and serves:
+        needed.append(f"{unit}（{'、'.join(serves)}）")
+        return []
+    return [step] if step else []
+
+
+def _entry(item: Item, unit: str, entry: Entry) -> Step:
+    words = " ".join(map(quote, (entry.server, entry.file, entry.service, entry.protocol)))
+    return Step(
+        "service_state",
+        "services",
+        f"{entry.server} {entry.service}",
+        f"on（{entry.address}）",
+        "off",
+        f"svc_entry_off {words}",
+        handles=(Handle("file", (entry.file,)), Handle("unit", (unit,))),
+        source=entry.file,
+        acts=(Act("reload", (unit,)),),
+        risk=tuple(dict.fromkeys([*item.risk, Risk.APP_BREAK])),
+        note=f"{unit} 还提供别的服务，本身保留",
+    )
+
+
+def _step(item: Item, unit: str, state: State) -> Step | None:
     want = item.want
     word = quote(unit)
+    masked = state.enabled == "masked"
     todo = []
     after = []
     if want.get("masked"):
-        if load == "masked" or enabled == "masked":
+        if masked:
             return None
         todo.append(f"systemctl mask {word}")
         after.append("masked")
-    if "enabled" in want and want["enabled"] != (enabled == "enabled") and enabled != "masked":
+    if masked and (want.get("active") or want.get("enabled")):
+        todo.append(f"systemctl unmask {word}")
+    if "enabled" in want and (state.enabled != "enabled" if want["enabled"] else state.enabled == "enabled"):
         todo.append(f"systemctl {'enable' if want['enabled'] else 'disable'} {word}")
         after.append("enabled" if want["enabled"] else "disabled")
-    running = active in {"active", "activating", "reloading"}
-    if "active" in want and want["active"] != running:
+    if "active" in want and want["active"] != state.running:
         todo.append(f"systemctl {'start' if want['active'] else 'stop'} {word}")
         after.append("active" if want["active"] else "inactive")
     if not todo:
         return None
-    stem = unit.rsplit(".", 1)[0]
     return Step(
         "service_state",
         "services",
         unit,
-        f"{enabled} {active}",
+        f"{state.enabled} {state.active}",
         " ".join(after),
         " &&\n".join(f"{each} 2>&1" for each in todo),
-        handles=(Handle("links", (stem,)), Handle("unit", (unit,))),
+        handles=(Handle("links", (unit.rsplit(".", 1)[0],)), Handle("unit", (unit,))),
         source="systemctl",
         acts=(Act("daemon_reload"),),
         risk=tuple(dict.fromkeys([*item.risk, *([] if want.get("active", True) else [Risk.APP_BREAK])])),
     )
+
+
+def _told(step: Step, text: str) -> Step:
+    return replace(step, note="；".join(part for part in (step.note, text) if part))
 
 
 RESOURCES = (ServiceState(),)
