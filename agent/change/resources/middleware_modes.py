@@ -12,6 +12,7 @@ readable for the account of the service, through its group.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from shlex import quote
 
 from agent.change.contract import Facts, FixError
@@ -24,6 +25,17 @@ _SYMBOLIC = re.compile(r"([go]{1,2})-([rwx]{1,3})")
 _NAME = re.compile(r"\.|/[A-Za-z0-9_./-]+|[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 _OTHERS_READ = 0o004
 _GROUP_READS = 0o040
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Of a path: what it is now."""
+
+    mode: int
+    user: str
+    group: str
+    uid: str
+    gid: str
 
 
 def _bits(value: str) -> int:
@@ -61,9 +73,10 @@ class InstanceMode:
             return "echo none"
         lines = [f'i=$(mode_ids {kind} {quote(item.location)}) && echo "ids $i" || {{ echo none; exit 0; }}']
         for key, value in item.want.items():
-            path = self._path(item, str(key))
-            only = "f 0" if key not in {"."} and not str(key).startswith("/") else f"f {_KINDS[kind]}"
-            lines.append(f"mode_over {quote(path)} {_bits(value):03o} {'d 2' if str(key).startswith('/') else only}")
+            # of its own folder the files alone: Tomcat deploys into folders of its group
+            what = "d 2" if key.startswith("/") else f"f {_KINDS[kind] if key == '.' else 0}"
+            lines.append(f"printf 'for\\t%s\\n' {quote(key)}")
+            lines.append(f"mode_over {quote(self._path(item, key))} {_bits(value):03o} {what}")
         return "\n".join(lines)
 
     @staticmethod
@@ -81,49 +94,41 @@ class InstanceMode:
         """One step a path."""
         del facts
         ids: tuple[str, ...] = ()
-        found: dict[str, list[str]] = {}
+        found: dict[str, tuple[_Told, int]] = {}
+        gone = 0
         for line in answer.text.splitlines():
             match line.split("\t"):
                 case ["none"]:
                     return Skip(Why.UNSUPPORTED, "没有由系统服务以此配置运行的实例")
-                case ["over", mode, user, group, uid, gid, path] if (
-                    path.startswith("/") and re.fullmatch(r"[0-7]{3,4}", mode) and uid.isdigit() and gid.isdigit()
-                ):
-                    found[path] = [mode, user, group, uid, gid]
+                case ["for", key]:
+                    gone = _bits(str(item.want[key])) if key in item.want else 0
+                case ["over", mode, user, group, uid, gid, path] if path.startswith("/"):
+                    if re.fullmatch(r"[0-7]{3,4}", mode) and uid.isdigit() and gid.isdigit():
+                        told = _Told(int(mode, 8), user, group, uid, gid)
+                        found[path] = told, gone | (found[path][1] if path in found else 0)
                 case [word] if word.startswith("ids "):
                     ids = tuple(word.split()[1:])
         if len(ids) != 2 or not all(each.isdigit() for each in ids):  # noqa: PLR2004 - user and group
             return Skip(Why.ERROR, "实例的运行账户未读到")
-        return tuple(self._step(item, path, told, ids) for path, told in sorted(found.items()))
+        return tuple(self._step(item, path, *found[path], ids) for path in sorted(found))
 
-    def _step(self, item: Item, path: str, told: list[str], ids: tuple[str, ...]) -> Step:
-        mode, user, group, uid, gid = told
-        gone = 0
-        for key, value in item.want.items():
-            place = self._path(item, str(key))
-            if key in {".", path.rpartition("/")[2]} or path == place or path.startswith(f"{place}/"):
-                gone |= _bits(value) if key != "." or not path.startswith(tuple(self._others(item))) else 0
-        new = int(mode, 8) & ~gone
-        # who could read as one of all must still be able to, if it is the service
-        regroup = bool(gone & _OTHERS_READ & int(mode, 8)) and ids[0] not in {"0", uid} and ids[1] != gid
-        if regroup:
+    def _step(self, item: Item, path: str, told: _Told, gone: int, ids: tuple[str, ...]) -> Step:
+        new = told.mode & ~gone
+        # who could read it as one of all must still be able to, if it is the service
+        regroup = bool(gone & told.mode & _OTHERS_READ) and ids[0] not in {"0", told.uid} and ids[1] != told.gid
+        if gone & told.mode & _OTHERS_READ and ids[0] not in {"0", told.uid}:
             new |= _GROUP_READS
-        after = f"{new:04o} {user}:{'服务的组' if regroup else group}"
         return Step(
             self.name,
             "files",
             path,
-            f"{int(mode, 8):04o} {user}:{group}",
-            after,
+            f"{told.mode:04o} {told.user}:{told.group}",
+            f"{new:04o} {told.user}:{'服务的组' if regroup else told.group}",
             f"mode_set {quote(path)} {new:04o}{f' {ids[1]}' if regroup else ''}",
             handles=(Handle("meta", (path,)),),
             source=item.location,
             risk=item.risk,
         )
-
-    @staticmethod
-    def _others(item: Item) -> list[str]:
-        return [f"{key}/" for key in item.want if str(key).startswith("/")]
 
 
 RESOURCES = (InstanceMode(),)

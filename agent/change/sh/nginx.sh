@@ -27,16 +27,15 @@ function leave() { n = 0; tok = ""; open = 0; if (depth < 1) return; if (hid[dep
   line = ""; m = length($0)
   for (i = 1; i <= m; i++) {
     c = substr($0, i, 1)
-    if (lua) {
-      if (lq == "]") { if (c == "]" && substr($0, i + 1, 1) == "]") { say("x"); i++; lq = "" } say("x"); continue }
-      if (lq != "") { say("x"); if (c == "\\") { i++; if (i <= m) say("x") } else if (c == lq) lq = ""; continue }
-      if (c == "\"" || c == "\047") { lq = c; say("x"); continue }
-      if (c == "[" && substr($0, i + 1, 1) == "[") { lq = "]"; say("xx"); i++; continue }
-      if (c == "-" && substr($0, i + 1, 1) == "-") { for (; i <= m; i++) say("x"); break }
-      if (c == "{") lua++
+    if (lua) { # all of it becomes blank
+      if (lq == "]") { if (c == "]" && substr($0, i + 1, 1) == "]") { say(" "); i++; lq = "" } say(" "); continue }
+      if (lq != "") { say(" "); if (c == "\\") { i++; if (i <= m) say(" ") } else if (c == lq) lq = ""; continue }
+      if (c == "\"" || c == "\047") lq = c
+      else if (c == "[" && substr($0, i + 1, 1) == "[") { lq = "]"; say(" "); i++ }
+      else if (c == "-" && substr($0, i + 1, 1) == "-") { for (; i <= m; i++) say(" "); break }
+      else if (c == "{") lua++
       else if (c == "}" && --lua == 0) { say(c); leave(); continue }
-      say(c == " " || c == "\t" || c == "\r" ? c : "x")
-      continue
+      say(" "); continue
     }
     if (esc) { tok = tok c; esc = 0; shown(c); continue }
     if (q != "") {
