@@ -115,9 +115,13 @@ def _valve(file: Shown, root: Element, name: str, attributes: Mapping[str, str])
             change.lines.append(file.line(host.start))
             indent = _indent(file, host)
             line = f"\n{indent}  {_tag('Valve', name, attributes)} />"
-            if host.bare:
+            if host.bare:  # `/` and `>` become the start tag's end and an end tag: further valves may come in between
                 slash = host.opened - 2
-                change.edits.append(Edit(slash, 2, f">{line}\n{indent}</Host>"))
+                change.edits += [
+                    Edit(slash, 1, ">"),
+                    Edit(slash + 1, 0, line),
+                    Edit(slash + 1, 1, f"\n{indent}</Host>"),
+                ]
             else:
                 change.edits.append(Edit(host.opened, 0, line))
     yield change
