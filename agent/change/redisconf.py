@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from agent.change.splice import Edit, Shown
 
-_LINE = re.compile(r"^([ \t]*)([A-Za-z][A-Za-z0-9-]*)([ \t]*)(.*?)([ \t\r]*)$")
+_LINE = re.compile(r"^([ \t]*)([A-Za-z][A-Za-z0-9-]*)(?:[ \t]+(.*?))?[ \t\r]*$")
 _DEPTH = 8
 
 
@@ -45,11 +45,11 @@ class RedisConf:
         for line in file.text.split("\n"):
             hit = _LINE.match(line)
             if hit and hit[2].lower() == "include":
-                for each in includes.get(_bare(hit[4]), ()):
+                for each in includes.get(_bare(hit[3] or ""), ()):
                     self._read(files, includes, each, depth + 1)
             elif hit:
-                start = at + hit.start(4)
-                self.settings.append(Setting(file, hit[2].lower(), _bare(hit[4]), start, start + len(hit[4])))
+                start, end = hit.span(3) if hit[3] else (hit.end(2), hit.end(2))
+                self.settings.append(Setting(file, hit[2].lower(), _bare(hit[3] or ""), at + start, at + end))
             at += len(line) + 1
 
     def last(self, name: str) -> Setting | None:
@@ -60,7 +60,7 @@ class RedisConf:
         """What makes `value` count: in the line that counts now, else in a line at the end of the main file."""
         now = self.last(name)
         if now:
-            gap = "" if now.end > now.start or now.file.text[now.start - 1 : now.start] in {" ", "\t"} else " "
+            gap = "" if now.end > now.start else " "
             return now.file, Edit(now.start, now.end - now.start, gap + value)
         text = self.main.text
         newline = "" if not text or text.endswith("\n") else "\n"
