@@ -78,7 +78,8 @@ def path_of(root: Path, number: str) -> Path:
     try:
         return root / FOLDER / f"{safe_name(number)}.yaml"
     except ValueError as error:
-        raise RefusedError(str(error).replace(" || ", "; "), where=number) from None
+        what, _, remedy = str(error).partition(" || ")
+        raise RefusedError(what, where=number, remedy=remedy) from None
 
 
 def write(root: Path, ticket: TicketFile) -> Path:

@@ -1,0 +1,313 @@
+"""The gates before a change: each alone, all together, and never one that lets through what it should not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agent.app import App
+from agent.declared import opslocation, tickets
+from agent.declared.tickets import TicketFile
+from agent.declared.workspace import make_workspace
+from agent.flows import gates
+from agent.flows.harden import approved_steps
+from agent.model.change import Item, Planned, Risk, Step
+from agent.model.errors import DeclaredError, RefusedError
+from agent.model.hardening import HardenPlan
+from agent.store import runs
+
+NOW = datetime(2027, 2, 20, 14, 30, tzinfo=UTC)
+FROZEN = datetime(2027, 3, 5, 4, 0, tzinfo=UTC)
+HOSTS = (
+    "schema_version: 1\nhosts:\n- {name: web-01, address: 192.0.2.1, user: ops}\n"
+    "- {name: in-01, address: 192.0.2.9, user: ops, bastion: web-01}\n"
+)
+PEOPLE = (
+    "schema_version: 1\npeople:\n- {name: 甲（虚构）, role: engineer, login: worker}\n"
+    "- {name: 乙（虚构）, role: approver, login: boss}\n- {name: 丙（虚构）, role: customer, login: client}\n"
+)
+PERIODS = (
+    "schema_version: 1\nperiods:\n- {id: lianghui-2027, name: lianghui, title: 两会, kind: national, "
+    "start: 2027-03-04, end: 2027-03-13, lead_from: 2027-03-01, status: confirmed, source: s, confirmed_by: 丙}\n"
+)
+POLICY = {
+    "schema_version": 1,
+    "service_accounts": [{"account": "appsvc", "targets": ["web-01"], "owner": "丙（虚构）", "window": "周日"}],
+}
+
+
+class Site(App):
+    """A workspace whose operator and time a test sets."""
+
+    who = "worker"
+    now = NOW
+
+    @property
+    def operator(self):
+        return self.who
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    monkeypatch.setenv("AGENT_KEYS", str(tmp_path / "keys"))
+    root = tmp_path / "w"
+    make_workspace(root)
+    (root / "inventory" / "hosts.yaml").write_text(HOSTS, encoding="utf-8")
+    (root / "inventory" / "people.yaml").write_text(PEOPLE, encoding="utf-8")
+    (root / "periods.yaml").write_text(PERIODS, encoding="utf-8")
+    (root / "hardening.yaml").write_text(yaml.safe_dump(POLICY, allow_unicode=True), encoding="utf-8")
+    opslocation.make_key(tmp_path / "approver.pem")
+    opslocation.designate(root, [*opslocation.local_addresses()], tmp_path / "approver.pem")
+    app = Site(root, clock=lambda: NOW)
+    app.key = tmp_path / "approver.pem"
+    yield app
+    app.close()
+
+
+def step(name="PermitRootLogin", after="no", risk=()):
+    return Step("sshd_option", "sshd", name, "yes", after, "true", risk=risk)
+
+
+def plan_of(*steps, target="web-01", control="LIN-AC-B-01", run="harden-1-abcd"):
+    item = Item("i1", "sshd_option", {}, target=target, control=control)
+    return HardenPlan(run, "scan-1", "level-3", (Planned(item, tuple(steps or (step(),))),), {target: target})
+
+
+def ticket(site, number="GD-1", *, sign=True, key=None, **more):
+    values = {
+        "schema_version": 1, "number": number, "title": "节前加固", "reference": "函 1",
+        "start": NOW - timedelta(hours=1), "end": NOW + timedelta(hours=4), "targets": ("web-01",),
+    }  # fmt: skip
+    tickets.write(site.root, TicketFile(**(values | more)))
+    if sign:
+        tickets.sign(site.root, number, key or site.key, "worker")
+    return number
+
+
+def refused(site, plan, number, **more):
+    with pytest.raises(RefusedError) as caught:
+        gates.leave(site, plan, ticket=number, now=more.pop("now", NOW), **more)
+    assert caught.value.remedy
+    return caught.value.message
+
+
+def test_a_signed_ticket_that_covers_all_lets_through_and_is_sealed(site):
+    plan = plan_of()
+    leave = gates.leave(site, plan, ticket=ticket(site, plan_digest=plan.digest), now=NOW)
+    assert leave.ticket.signed
+    assert leave.ticket.approver == "乙（虚构）"
+    assert leave.notes == ()
+    assert b"GD-1" in site.ledger.open(leave.evidence[0])
+
+
+def test_no_ticket(site):
+    assert "no change ticket" in refused(site, plan_of(), None)
+    assert "no such ticket" in refused(site, plan_of(), "GD-404")
+    assert "usable name" in refused(site, plan_of(), "../../etc/passwd")
+
+
+def test_an_unsigned_ticket_needs_somebody_who_allows_it_and_bears_the_mark(site):
+    number = ticket(site, sign=False)
+    assert "signature" in refused(site, plan_of(), number)
+    assert "who operates" in refused(site, plan_of(), number, unsigned_by="worker")
+    assert "no person" in refused(site, plan_of(), number, unsigned_by="nobody")
+    leave = gates.leave(site, plan_of(), ticket=number, unsigned_by="client", now=NOW)
+    assert leave.overrides == {"unsigned": "丙（虚构）"}
+    assert "未验签" in leave.notes[0]
+
+
+def test_a_ticket_changed_after_it_was_signed_is_unsigned(site):
+    number = ticket(site)
+    path = tickets.path_of(site.root, number)
+    path.write_text(path.read_text(encoding="utf-8").replace("web-01", "'*'"), encoding="utf-8")
+    assert "signature" in refused(site, plan_of(), number)
+
+
+def test_a_signature_made_for_another_purpose_or_by_another_key_counts_for_nothing(site, tmp_path):
+    number = ticket(site, sign=False)
+    opslocation.make_key(tmp_path / "other.pem")
+    with pytest.raises(RefusedError, match="no approver's key"):
+        tickets.sign(site.root, number, tmp_path / "other.pem", "worker")
+    path = tickets.path_of(site.root, number)
+    path.with_suffix(".yaml.sig").write_bytes((site.root / "inventory" / "ops-location.yaml.sig").read_bytes())
+    assert "signature" in refused(site, plan_of(), number)
+    path.with_suffix(".yaml.sig").write_text("not base64!")
+    assert "signature" in refused(site, plan_of(), number)
+
+
+def test_who_operates_does_not_approve(site):
+    number = ticket(site)
+    site.who = "boss"
+    assert "signature" in refused(site, plan_of(), number)
+    with pytest.raises(RefusedError, match="does not approve"):
+        tickets.sign(site.root, number, site.key, "boss")
+
+
+@pytest.mark.parametrize(("hours", "word"), [(-2, "has not begun"), (4, "is over"), (100, "is over")])
+def test_outside_its_window(site, hours, word):
+    number = ticket(site)
+    assert word in refused(site, plan_of(), number, now=NOW + timedelta(hours=hours))
+
+
+def test_a_window_that_is_about_to_end_is_told(site):
+    number = ticket(site)
+    leave = gates.leave(site, plan_of(), ticket=number, now=NOW + timedelta(hours=3, minutes=55))
+    assert "即将结束" in leave.notes[0]
+
+
+def test_a_target_or_a_control_that_it_does_not_name(site):
+    number = ticket(site, controls=("LIN-IA-*",))
+    assert "target in-01" in refused(site, plan_of(target="in-01"), number)
+    assert "control LIN-AC-B-01" in refused(site, plan_of(), number)
+    assert gates.leave(site, plan_of(control="LIN-IA-A-05"), ticket=number, now=NOW)
+
+
+def keep(site, plan):
+    body = {"plan_digest": plan.digest, "steps": approved_steps(plan)}
+    runs.create_run(
+        site.store, plan.run, kind="harden", period="", plan=body, operator="worker", started_at=NOW, tasks=()
+    )
+
+
+def test_only_what_was_approved_fewer_are_fine_others_are_not(site):
+    approved = plan_of(step("A"), step("B"))
+    number = ticket(site, plan_digest=approved.digest)
+    assert "not in this workspace" in refused(site, plan_of(step("A")), number)
+    keep(site, approved)
+    assert gates.leave(site, plan_of(step("A"), run="harden-2"), ticket=number, now=NOW)
+    message = refused(site, plan_of(step("A"), step("B", after="maybe"), run="harden-3"), number)
+    assert "1 changes are not those" in message
+    assert "web-01 LIN-AC-B-01 B" in message
+
+
+def test_inside_an_important_period(site):
+    number = ticket(site, start=FROZEN - timedelta(hours=1), end=FROZEN + timedelta(hours=1))
+    assert "两会" in refused(site, plan_of(), number, now=FROZEN)
+    assert "who operates" in refused(site, plan_of(), number, now=FROZEN, freeze_by="甲（虚构）")
+    leave = gates.leave(site, plan_of(), ticket=number, now=FROZEN, freeze_by="client")
+    assert leave.overrides == {"freeze": "丙（虚构）"}
+    assert "冻结" in leave.notes[0]
+
+
+def test_a_reboot_needs_the_customers_application_on_file(site):
+    plan = plan_of(step(risk=(Risk.REBOOT,)))
+    assert "written application" in refused(site, plan, ticket(site, "GD-1"))
+    number = ticket(site, "GD-2", reboot_application="notices/reboot.pdf")
+    assert "cannot be read" in refused(site, plan, number)
+    (site.root / "notices").mkdir()
+    (site.root / "notices" / "reboot.pdf").write_bytes(b" \n")
+    assert "empty" in refused(site, plan, number)
+    (site.root / "notices" / "reboot.pdf").write_bytes(b"%PDF the customer's letter")
+    leave = gates.leave(site, plan, ticket=number, now=NOW)
+    assert leave.reboot
+    assert b"letter" in site.ledger.open(leave.evidence[1])
+    (site.root / "notices" / "reboot.pdf").unlink()
+    (site.root / "notices" / "reboot.pdf").symlink_to("/etc/passwd")
+    assert "outside" in refused(site, plan, number)
+
+
+def test_a_service_account_is_not_expired_behind_its_owners_back(site):
+    plan = plan_of(step("appsvc 口令最长使用期", risk=(Risk.ACCOUNT_EXPIRY,)))
+    message = refused(site, plan, ticket(site))
+    assert "appsvc" in message
+    assert "丙（虚构）" in message
+    elsewhere = plan_of(step("appsvc 口令最长使用期", risk=(Risk.ACCOUNT_EXPIRY,)), target="in-01")
+    assert gates.leave(site, elsewhere, ticket=ticket(site, "GD-9", targets=("*",)), now=NOW)
+
+
+def test_elsewhere_than_at_the_ops_location(site):
+    number = ticket(site)
+    opslocation.designate(site.root, ["198.51.100.7"], site.key, only=True)
+    assert "not a designated ops location" in refused(site, plan_of(), number)
+
+
+def test_an_emergency_take_back_names_a_person_and_bears_the_mark(site):
+    assert "未验签" in gates.emergency(site, "worker").notes[0]
+    with pytest.raises(RefusedError):
+        gates.emergency(site, "")
+
+
+def test_variables_follow_from_what_is_declared_and_never_let_in_more(site):
+    found = gates.variables(site)
+    assert "192.0.2.1" in found["ssh_sources"]
+    assert {"ops", "appsvc"} <= set(found["keep"])
+    assert {"worker", "boss", "client"} <= set(found["roster"])
+    (site.root / "hardening.yaml").write_text("schema_version: 1\nvariables: {ops_networks: [0.0.0.0/1]}\n")
+    del site.policy
+    with pytest.raises(RefusedError, match=r"0\.0\.0\.0/1"):
+        gates.variables(site)
+
+
+NUMBERS = count()
+CASES = st.fixed_dictionaries(
+    {
+        "signed": st.booleans(),
+        "inside": st.booleans(),
+        "target": st.booleans(),
+        "control": st.booleans(),
+        "frozen": st.booleans(),
+        "reboot": st.booleans(),
+        "filed": st.booleans(),
+        "service": st.booleans(),
+        "unsigned_by": st.sampled_from(["", "client", "worker"]),
+        "freeze_by": st.sampled_from(["", "client", "worker"]),
+    }
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(case=CASES)
+def test_no_combination_passes_with_a_gate_closed(site, case):
+    now = FROZEN if case["frozen"] else NOW
+    risk = ((Risk.REBOOT,) if case["reboot"] else ()) + ((Risk.ACCOUNT_EXPIRY,) if case["service"] else ())
+    plan = plan_of(step("appsvc", risk=risk))
+    (site.root / "letter.pdf").write_bytes(b"letter")
+    name = ticket(
+        site, f"T-{next(NUMBERS)}", sign=case["signed"],
+        start=now - timedelta(hours=1) if case["inside"] else now + timedelta(hours=1), end=now + timedelta(hours=2),
+        targets=("web-01" if case["target"] else "web-02",), controls=("*" if case["control"] else "PG-*",),
+        reboot_application="letter.pdf" if case["filed"] else "",
+    )  # fmt: skip
+    open_gates = (
+        (case["signed"] or case["unsigned_by"] == "client")
+        and case["inside"]
+        and case["target"]
+        and case["control"]
+        and (not case["frozen"] or case["freeze_by"] == "client")
+        and (not case["reboot"] or case["filed"])
+        and not case["service"]
+    )
+    words = {"unsigned_by": case["unsigned_by"], "freeze_by": case["freeze_by"], "now": now}
+    if open_gates:
+        leave = gates.leave(site, plan, ticket=name, **words)
+        assert bool(leave.overrides) == (not case["signed"] or case["frozen"])
+    else:
+        refused(site, plan, name, **words)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("schema_version: 1\nttl: 5\n", "ttl"),
+        ("schema_version: 1\nwaves: []\n", "waves"),
+        ("schema_version: 1\nprobes: {web-01: [22]}\n", "probes"),
+        ("schema_version: 1\nsurprise: 1\n", "surprise"),
+        ("schema_version: 1\nservice_accounts: [{account: x}]\n", "owner"),
+    ],
+)
+def test_a_wrong_policy_is_told_with_its_field(site, text, word):
+    (site.root / "hardening.yaml").write_text(text)
+    with pytest.raises(DeclaredError, match=word):
+        site.policy  # noqa: B018 - reading it is the test
+
+
+def test_without_a_policy_the_built_in_one_holds(site):
+    (site.root / "hardening.yaml").unlink()
+    assert site.policy.waves == (1, 3)
+    assert replace(site.policy, ttl=60).ttl == 60
