@@ -19,8 +19,8 @@ SET LOCAL standard_conforming_strings=on; SET LOCAL log_statement='none'; SET LO
 SET LOCAL log_min_error_statement='panic'; SET LOCAL log_duration=off; SET LOCAL debug_print_parse=off;
 SET LOCAL lock_timeout='5s';
 SQL
-    echo "CREATE TEMP TABLE _was ON COMMIT DROP AS SELECT $_r j;"
-    echo "CREATE TEMP TABLE _in ON COMMIT DROP AS SELECT unnest(ARRAY[$_m]::jsonb[]) j;"
+    printf '%s\n' "CREATE TEMP TABLE _was ON COMMIT DROP AS SELECT $_r j;" # echo would take backslashes away
+    printf '%s\n' "CREATE TEMP TABLE _in ON COMMIT DROP AS SELECT unnest(ARRAY[$_m]::jsonb[]) j;"
     cat <<'SQL'
 SELECT format('ALTER ROLE %I %s %s %s %s %s %s %s CONNECTION LIMIT %s', j->>'rolname',
   CASE WHEN (j->>'rolsuper')::bool THEN 'SUPERUSER' ELSE 'NOSUPERUSER' END,

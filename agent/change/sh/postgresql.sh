@@ -20,8 +20,8 @@ pg_on() { # PORT. 1: no such server runs here, or two of that port: anybody may 
   [ -x "$_pgc" ] || _pgc=$(command -v psql)
 }
 
-pg_run() { # DB ARG...: psql as we log in; statements on standard input
-  _pgdb=$1; shift
+pg_run() { # DB ARG...: psql as we log in; statements on standard input. A database may be called `host=elsewhere`
+  _pgdb="dbname='$(printf %s "$1" | sed "s/[\\\\']/\\\\&/g")'"; shift
   (cd / && unset PGHOST PGUSER PGPORT PGDATABASE PGOPTIONS PGSERVICE PGPASSFILE PGSSLMODE
     PGCLIENTENCODING=UTF8; PGCONNECT_TIMEOUT=10; export PGCLIENTENCODING PGCONNECT_TIMEOUT
     if command -v runuser >/dev/null; then set -- runuser -u "$_pgw" -- "$_pgc" "$@"; else set -- setpriv --reuid="$_pgw" --regid="$(id -g "$_pgw")" --init-groups "$_pgc" "$@"; fi
