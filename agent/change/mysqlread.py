@@ -90,6 +90,8 @@ class MySeen:
     me: str = ""
     replica: bool = False
     unit: str = ""
+    socket: str = ""
+    """The socket unit that starts it when somebody comes."""
     dropin: str = ""
     servers: int = 0
     dump: bool = False
@@ -164,7 +166,7 @@ def _server(seen: MySeen, words: list[str]) -> None:
             seen.state, seen.version, seen.me, seen.replica = "up", version, told(me), replica in {"1", "ON"}
         case ["dump"]:
             seen.dump = True
-        case ["unit" | "dropin" | "servers" | "arg" as word, said]:
+        case ["unit" | "socket" | "dropin" | "servers" | "arg" as word, said]:
             _place(seen, word, said)
         case ["plugin", name, state]:
             seen.plugins[name] = state
@@ -177,6 +179,8 @@ def _server(seen: MySeen, words: list[str]) -> None:
 def _place(seen: MySeen, word: str, said: str) -> None:
     if word == "unit":
         seen.unit = said if plain(said) else ""
+    elif word == "socket":
+        seen.socket = said if plain(said) else ""
     elif word == "dropin":
         seen.dropin = said if said.startswith("/") and plain(said) else ""
     elif word == "servers":

@@ -190,7 +190,10 @@ def _step(item: Item, seen: MySeen, port: str, name: str, made: Wish, var: MyVar
     if name == "secure_file_priv" and made.value == _FOLDER:
         writes.append(f"{{ [ -d {_FOLDER} ] || install -d -o mysql -g mysql -m 750 {_FOLDER}; }}")
     # what only a start sets cannot be put back before it: the file and the running unit are its state
-    handles += [Handle("unit", (seen.unit,))] * bool(seen.unit) if static else [Handle("mysqlvar", (name, port))]
+    units = [
+        Handle("unit", (each,)) for each in (seen.socket, seen.unit) if each
+    ]  # a socket starts before its service only
+    handles += units if static else [Handle("mysqlvar", (name, port))]
     if seen.persists:
         word = "PERSIST_ONLY" if static else "PERSIST"
         value = made.value if re.fullmatch(r"\d+", made.value) else my_text(made.value)

@@ -71,7 +71,12 @@ my_look() { # PORT: who we are and where the server's things are (tabs between)
   _myrc=0; my_on "$1" || _myrc=$?
   case $_myrc in 1) echo down; return 1 ;; 2) echo refused; return 1 ;; esac
   my_ask "SELECT CONCAT_WS(CHAR(9),'up',VERSION(),CURRENT_USER(),@@read_only,@@plugin_dir);" || return 2
-  _myp=$(my_pid); printf 'unit\t%s\n' "$(my_unit "$_myp")"
+  _myp=$(my_pid); _myu=$(my_unit "$_myp"); printf 'unit\t%s\n' "$_myu"
+  if _systemd && [ -n "$_myu" ]; then # a socket of systemd's that holds its place: it goes down with a server that fails to start
+    for _myg in $(systemctl show -p TriggeredBy "$_myu" | sed 's/^TriggeredBy=//'); do
+      case $_myg in *.socket) if systemctl is-active -q "$_myg"; then printf 'socket\t%s\n' "$_myg"; fi ;; esac
+    done
+  fi
   printf 'dropin\t%s\n' "$(my_dropin)"
   printf 'servers\t%s\n' "$(for _myg in "$R"/proc/[0-9]*/comm; do cat "$_myg" 2>/dev/null; done | grep -cxE 'mysqld|mariadbd')"
   tr '\0' '\n' <"$R/proc/$_myp/cmdline" 2>/dev/null | sed -n 's/^--\([a-zA-Z0-9_-]*\).*/arg\t\1/p'
