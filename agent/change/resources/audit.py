@@ -4,13 +4,16 @@ fix: {resource: auditd_rules, want: {path: /etc/audit/rules.d/50-identity.rules,
 fix: {resource: auditd_rules, want: {path: /etc/audit/auditd.conf, max_log_file: 100}}
 fix: {resource: auditd_rules, want: {enabled: 1}}
 
-In immutable mode (`-e 2`) what is written counts after a reboot: Risk.REBOOT. A container shares its kernel's audit with
-its host: nothing is done there.
+Lines that some file of rules.d has already are not written again (the kernel refuses a rule that it has, and auditctl
+would stop there); what stands in our file stays. Numbers of auditd.conf are minima. In immutable mode (`-e 2`) what is
+written counts after a reboot: Risk.REBOOT. A container shares its kernel's audit with its host: only files are written.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from shlex import quote
 
 from agent.change.contract import Facts, FixError
@@ -20,9 +23,15 @@ from agent.model.frames import Answer
 CONF = "/etc/audit/auditd.conf"
 _RULES = re.compile(r"/etc/audit/rules\.d/[A-Za-z0-9_.-]+\.rules")
 _RULE = re.compile(r"-[waAe] [\x20-\x7e]+")
+_LISTED = re.compile(r"(?:-k |key=)(\S+)$")
 _KEY = re.compile(r"[a-z_]+")
 _VALUE = re.compile(r"[A-Za-z0-9_]+")
 IMMUTABLE = "2"
+_GOOD = {
+    "max_log_file_action": {"keep_logs"}, "disk_full_action": {"rotate", "exec", "email"},
+    "disk_error_action": {"exec", "email"}, "space_left_action": {"email", "exec", "rotate"},
+}  # fmt: skip
+"""Values of auditd.conf(5) that are as good as the wanted one: somebody chose them."""
 
 
 class AuditdRules:
@@ -55,23 +64,26 @@ class AuditdRules:
         return f"""if command -v auditctl >/dev/null 2>&1 && [ -d "$R/etc/audit" ]; then echo auditd yes; else echo auditd no; fi
 auditctl -s 2>/dev/null | grep '^enabled '
 [ ! -r "$R"{path} ] || sed 's/^/file /' "$R"{path}
+for f in "$R"/etc/audit/rules.d/*.rules; do [ ! -r "$f" ] || sed 's/^/any /' "$f"; done
 auditctl -l 2>/dev/null | sed 's/^/rule /'
 :"""
 
     def plan(self, item: Item, answer: Answer, facts: Facts) -> tuple[Step, ...] | Skip:
-        """One step a file, or one to switch auditing on."""
-        lines = answer.text.splitlines()
-        if "auditd yes" not in lines:
+        """One step a file, or a key of auditd.conf, or one to switch auditing on."""
+        told: dict[str, list[str]] = {}
+        for line in answer.text.splitlines():
+            word, _, rest = line.partition(" ")
+            told.setdefault(word, []).append(rest)
+        if told.get("auditd") != ["yes"]:
             return Skip(Why.UNSUPPORTED, "主机上没有 auditd，先安装")
-        if facts["container"] == "yes":
-            return Skip(Why.UNSUPPORTED, "容器与宿主机共用内核审计，须在宿主机上设置")
-        enabled = next((line.split()[1] for line in lines if line.startswith("enabled ")), "")
-        file = [line.removeprefix("file ") for line in lines if line.startswith("file ")]
-        risk = (*item.risk, Risk.REBOOT) if enabled == IMMUTABLE else item.risk
+        shared = facts["container"] == "yes"
+        enabled = (told.get("enabled") or [""])[0]
         if "lines" in item.want:
-            return self._rules(item, file, [line for line in lines if line.startswith("rule ")], risk)
+            return self._rules(item, told, enabled, shared=shared)
         if item.want.get("path") == CONF:
-            return self._conf(item, file)
+            return self._conf(item, told.get("file", []), shared=shared)
+        if shared:
+            return Skip(Why.UNSUPPORTED, _SHARED)
         if enabled in {"1", IMMUTABLE}:
             return ()
         return (
@@ -81,40 +93,46 @@ auditctl -l 2>/dev/null | sed 's/^/rule /'
                 "enabled",
                 enabled or "未知",
                 "1",
-                "auditctl -e 1",
+                "auditctl -e 1 >/dev/null",
                 handles=(Handle("auditrules", ("all",)),),
+                risk=item.risk,
             ),
         )
 
-    def _rules(self, item: Item, file: list[str], loaded: list[str], risk: tuple[Risk, ...]) -> tuple[Step, ...]:
+    def _rules(self, item: Item, told: dict[str, list[str]], enabled: str, *, shared: bool) -> tuple[Step, ...]:
         wanted = [str(each) for each in item.want["lines"]]
-        keys = {each.rpartition("-k ")[2] for each in wanted}
-        in_kernel = {key for key in keys for line in loaded if f"-k {key}" in line or f"key={key}" in line}
-        if file == wanted and in_kernel == keys:
+        known = {" ".join(line.split()) for line in told.get("any", ())}
+        missing = [each for each in wanted if " ".join(each.split()) not in known]
+        fixed = shared or enabled == IMMUTABLE
+        if not missing and (fixed or _has(told.get("rule", ()), wanted)):
             return ()
         path = str(item.want["path"])
-        text = "".join(f"{each}\n" for each in wanted)
+        file = told.get("file", [])
+        text = "".join(f"{each}\n" for each in [*file, *missing])
+        keys = "、".join(sorted({each.rpartition("-k ")[2] for each in wanted}))
+        handles = [Handle("file", (path,))] if missing else []
+        if not shared:
+            handles += [Handle("file", (each,)) for each in ("/etc/audit/audit.rules", "/etc/audit/audit.rules.prev")]
+            handles.append(Handle("auditrules", ("all",)))
         return (
             Step(
                 self.name,
                 "audit",
                 path,
-                f"{len(file)} 条规则" if file else "未设置",
-                f"{len(wanted)} 条规则（{'、'.join(sorted(keys))}）",
-                f"printf %s {quote(text)} | e_put {path} 640",
-                handles=(
-                    Handle("file", (path,)),
-                    Handle("file", ("/etc/audit/audit.rules",)),
-                    Handle("file", ("/etc/audit/audit.rules.prev",)),
-                    Handle("auditrules", ("all",)),
-                ),
+                f"缺 {len(missing)} 条规则" if missing else "规则未加载",
+                f"{len(wanted)} 条规则（{keys}）",
+                f"printf '%s' {quote(text)} | e_put {path} 640" if missing else ":",
+                handles=tuple(handles),
                 source=path,
-                acts=(Act("augenrules"),),
-                risk=tuple(dict.fromkeys(risk)),
+                acts=() if shared else (Act("augenrules"),),
+                risk=tuple(
+                    dict.fromkeys([*item.risk, *([Risk.REBOOT] if enabled == IMMUTABLE and not shared else [])])
+                ),
+                note=_SHARED if shared else "审计处于不可变模式，重启后生效" if enabled == IMMUTABLE else "",
             ),
         )
 
-    def _conf(self, item: Item, file: list[str]) -> tuple[Step, ...]:
+    def _conf(self, item: Item, file: list[str], *, shared: bool) -> tuple[Step, ...]:
         now = {}
         for line in file:
             key, equals, value = line.partition("=")
@@ -122,23 +140,39 @@ auditctl -l 2>/dev/null | sed 's/^/rule /'
                 now[key.strip().lower()] = value.strip()
         steps = []
         for key, value in item.want.items():
-            if key == "path" or now.get(key, "").lower() == str(value).lower():
+            if key == "path" or _good(key, now.get(key, ""), str(value)):
                 continue
             steps.append(
                 Step(
                     self.name,
                     "audit",
                     f"auditd.conf {key}",
-                    now.get(key, "未设置"),
+                    now.get(key) or "未设置",
                     str(value),
                     f"e_key {CONF} ' = ' {quote(key)} {quote(str(value))} 640",
                     handles=(Handle("file", (CONF,)),),
                     source=CONF,
-                    acts=(Act("auditd_hup"),),
+                    acts=() if shared else (Act("auditd_hup"),),
                     risk=item.risk,
                 )
             )
         return tuple(steps)
+
+
+_SHARED = "容器与宿主机共用内核审计：规则须在宿主机上加载"
+
+
+def _has(loaded: Iterable[str], wanted: Iterable[str]) -> bool:
+    """Whether the kernel has as many rules of every key as are wanted (it prints them in an order and words of its own)."""
+    have = Counter(match[1] for line in loaded if (match := _LISTED.search(line)))
+    return all(have[key] >= count for key, count in Counter(each.rpartition("-k ")[2] for each in wanted).items())
+
+
+def _good(key: str, now: str, wanted: str) -> bool:
+    if wanted.isdigit():
+        return now.isdigit() and int(now) >= int(wanted)
+    word = now.lower().split()
+    return bool(word) and (word[0] == wanted.lower() or word[0] in _GOOD.get(key, ()))
 
 
 RESOURCES = (AuditdRules(),)
