@@ -279,11 +279,11 @@ tx_undo() { # $1: early, late, or who asks. Run again after a kill or a reboot i
   _log=/dev/null; if true 2>/dev/null >>"$D/log"; then _log=$D/log; fi
   tx_log "undo: ${1:-timer}"
   _end_writer
-  if [ "${1:-}" = early ]; then tx_each early >>"$_log" 2>&1; _release; return 0; fi
+  if [ "${1:-}" = early ]; then { tx_each early; tx_each sweep; } >>"$_log" 2>&1; _release; return 0; fi
   _t=0
   while :; do
     _done=1
-    { tx_each restore; (acts) || { echo "acts failed"; _done=; }; } >>"$_log" 2>&1
+    { tx_each restore; tx_each sweep; (acts) || { echo "acts failed"; _done=; }; } >>"$_log" 2>&1
     _said=$(tx_each proof) || _done=
     _t=$((_t + 1))
     [ -z "$_done" ] && [ $_t -lt 3 ] || break

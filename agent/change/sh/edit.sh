@@ -26,8 +26,9 @@ e_key() { # FILE SEP KEY VALUE [MODE]: one `KEY<SEP>VALUE` line. SEP as it is wr
       for(i=1;i<=n;i++){l=lines[i];t=l;sub(/^[ \t]+/,"",t)
         k=t;if(bare!="")sub("[ \t]*" bare ".*","",k);else sub(/[ \t].*/,"",k)
         if(tolower(k)==tolower(key)&&t!~/^[#;]/){if(!done){print new;done=1}else print "# " l}else print l}
-      if(!done)print new}') || return 1 # an awk that was killed must not empty the file
-  printf '%s\n' "$_c" | e_put "$1" "${5:-644}"
+      if(!done)print new
+      print "x"}') || return 1 # an awk that was killed must not empty the file
+  printf '%s' "${_c%x}" | e_put "$1" "${5:-644}"
 }
 
 e_drop() { # FILE KEY: comment out its active lines (key ends at white space or `=`)
