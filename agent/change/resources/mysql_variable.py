@@ -119,11 +119,8 @@ def _refused(item: Item, todo: dict[str, Wish], seen: MySeen, known: dict[str, M
     on_line = [name for name in todo if name in seen.args]
     if on_line:
         return Skip(Why.MANUAL, f"{'、'.join(on_line)} 由启动命令行给定，改 systemd 单元或启动脚本")
-    if not seen.persists:
-        if seen.args & {"defaults_file", "defaults_group_suffix", "defaults_extra_file"} or seen.servers > 1:
-            return Skip(Why.MANUAL, "本机有多个实例，或实例用自己的配置文件启动，公共配置目录不归它独用，由人写入")
-        if not seen.dropin:
-            return Skip(Why.UNSUPPORTED, "主配置文件没有 !includedir，无处放置持久设置")
+    if not seen.persists and (skip := _no_place(seen)):
+        return skip
     if any(_static(name, known[name], seen) for name in todo):
         if not item.options.get("restart"):
             return Skip(Why.EXCLUDED, f"{'、'.join(todo)} {_RESTART}")
@@ -134,6 +131,13 @@ def _refused(item: Item, todo: dict[str, Wish], seen: MySeen, known: dict[str, M
         if reason:
             return Skip(Why.UNSAFE, f"{name}：{reason}")
     return None
+
+
+def _no_place(seen: MySeen) -> Skip | None:
+    """Why a file of ours would not be this server's last word."""
+    if seen.args & {"defaults_file", "defaults_group_suffix", "defaults_extra_file"} or seen.servers > 1:
+        return Skip(Why.MANUAL, "本机有多个实例，或实例用自己的配置文件启动，公共配置目录不归它独用，由人写入")
+    return None if seen.dropin else Skip(Why.UNSUPPORTED, "主配置文件没有 !includedir，无处放置持久设置")
 
 
 def _expires(seen: MySeen, made: Wish) -> str:

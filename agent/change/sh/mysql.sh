@@ -78,7 +78,7 @@ my_look() { # PORT: who we are and where the server's things are (tabs between)
     done
   fi
   printf 'dropin\t%s\n' "$(my_dropin)"
-  printf 'servers\t%s\n' "$(for _myg in "$R"/proc/[0-9]*/comm; do cat "$_myg" 2>/dev/null; done | grep -cxE 'mysqld|mariadbd')"
+  printf 'servers\t%s\n' "$(cat "$R"/proc/[0-9]*/comm 2>/dev/null | grep -cxE 'mysqld|mariadbd')"
   tr '\0' '\n' <"$R/proc/$_myp/cmdline" 2>/dev/null | sed -n 's/^--\([a-zA-Z0-9_-]*\).*/arg\t\1/p'
   if command -v mariadb-dump >/dev/null || command -v mysqldump >/dev/null; then echo dump; fi
 }
