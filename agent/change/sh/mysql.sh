@@ -87,13 +87,16 @@ my_var() { # NAME: `value TEXT`, or absent
   _myg=$(my_ask "SHOW GLOBAL VARIABLES WHERE Variable_name='$1';") || return 1
   if [ -n "$_myg" ]; then printf 'value %s\n' "$_myg" | sed "1s/^value [^	]*	/value /"; else echo absent; fi
 }
-my_tell() { # NAME...: each with what is known of it
-  for _myv in "$@"; do
-    printf 'var\t%s\t%s\n' "$_myv" "$(my_var "$_myv" | tr '\t\n' '  ')"
-    printf 'conf\t%s\t%s\n' "$_myv" "$(my_defaults "$_myv")"
-    my_ask "SELECT CONCAT_WS(CHAR(9),'info','$_myv',READ_ONLY,GLOBAL_VALUE_ORIGIN,VARIABLE_TYPE,IFNULL(DEFAULT_VALUE,'')) FROM information_schema.SYSTEM_VARIABLES WHERE VARIABLE_NAME='$_myv';" 2>/dev/null ||
-      my_ask "SELECT CONCAT_WS(CHAR(9),'source','$_myv',VARIABLE_SOURCE) FROM performance_schema.variables_info WHERE VARIABLE_NAME='$_myv';" 2>/dev/null
-  done
+my_tell() { # NAME...: each with what is known of it; one question for all
+  _myl=$(printf "'%s'," "$@"); _myl=${_myl%,}
+  _myg=$(my_ask "SHOW GLOBAL VARIABLES WHERE Variable_name IN ($_myl);") || return 2
+  printf '%s\n' "$_myg" | N="$*" awk '
+    BEGIN{c=split(ENVIRON["N"],n," ");for(i=1;i<=c;i++)w[n[i]]=1}
+    {i=index($0,"\t");k=substr($0,1,i-1);if(i&&(k in w)){at=k;v[k]=substr($0,i+1)}else if(at!="")v[at]=v[at] " " $0}
+    END{for(i=1;i<=c;i++){t=(n[i] in v)?"value " v[n[i]]:"absent";gsub(/\t/," ",t);print "var\t" n[i] "\t" t}}'
+  for _myv in "$@"; do printf 'conf\t%s\t%s\n' "$_myv" "$(my_defaults "$_myv")"; done
+  my_ask "SELECT CONCAT_WS(CHAR(9),'info',LOWER(VARIABLE_NAME),READ_ONLY,GLOBAL_VALUE_ORIGIN,VARIABLE_TYPE,IFNULL(DEFAULT_VALUE,'')) FROM information_schema.SYSTEM_VARIABLES WHERE VARIABLE_NAME IN ($_myl);" 2>/dev/null ||
+    my_ask "SELECT CONCAT_WS(CHAR(9),'source',VARIABLE_NAME,VARIABLE_SOURCE) FROM performance_schema.variables_info WHERE VARIABLE_NAME IN ($_myl);" 2>/dev/null
   :
 }
 my_set() { # PORT NAME VALUE: the running value
