@@ -75,7 +75,7 @@ BREAKS: dict[str, Step] = {
 HARMLESS = _step(
     "harmless",
     "echo '# here' | e_put /etc/sabotage.d/new.conf; { cat /etc/issue; echo here; } | e_put /etc/issue; e_key /etc/login.defs ' ' SABOTAGE 1",
-    "/etc/sabotage.d/new.conf", "/etc/issue", "/etc/login.defs", acts=RELOAD,
+    "/etc/sabotage.d/new.conf", "/etc/issue", "/etc/login.defs", acts=(Act("sshd", ("ssh.service",)),),
 )  # fmt: skip
 """A change that is as it should be, so that there is something to confirm."""
 

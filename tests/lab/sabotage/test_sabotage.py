@@ -154,7 +154,7 @@ class Saboteur:
         return out
 
     def _transaction(self, case: Case) -> Transaction:
-        return Transaction(f"s{secrets.token_hex(5)}", (case.step,), ttl=case.ttl, arm=(case.arm,))
+        return Transaction(f"s{secrets.token_hex(5)}", (case.step,), ("sshd",), ttl=case.ttl, arm=(case.arm,))
 
     def _sabotage(self, case: Case, txs: list[Transaction], out: Outcome) -> float:
         """Returns when the timer, or the boot, began to run."""
@@ -287,8 +287,9 @@ class Saboteur:
             out.wrong.append("LIE: confirmed, and not all of it is there")
         try:
             self.under.revert(tx)
-        except (AssertionError, IndexError, KeyError) as error:
+        except (AgentError, AssertionError, IndexError, KeyError) as error:
             out.wrong.append(f"revert: {str(error)[:300]}")
+            self._back(time.monotonic(), self.under.ttl + SLACK, out)
         self.under.root("rmdir /etc/sabotage.d 2>/dev/null; :")
 
 
