@@ -119,22 +119,21 @@ def _refused(item: Item, todo: dict[str, Wish], seen: MySeen, known: dict[str, M
     on_line = [name for name in todo if name in seen.args]
     if on_line:
         return Skip(Why.MANUAL, f"{'、'.join(on_line)} 由启动命令行给定，改 systemd 单元或启动脚本")
-    if not seen.persists and (skip := _no_place(seen)):
+    if skip := _no_place(seen):
         return skip
     if any(_static(name, known[name], seen) for name in todo):
         if not item.options.get("restart"):
             return Skip(Why.EXCLUDED, f"{'、'.join(todo)} {_RESTART}")
         if not seen.unit:
             return Skip(Why.MANUAL, f"{'、'.join(todo)} 须重启，而该实例不由 systemd 管理，由人重启")
-    for name, made in todo.items():
-        reason = _GUARDS[name](seen, made) if name in _GUARDS else ""
-        if reason:
-            return Skip(Why.UNSAFE, f"{name}：{reason}")
-    return None
+    said = [f"{name}：{why}" for name, made in todo.items() if name in _GUARDS and (why := _GUARDS[name](seen, made))]
+    return Skip(Why.UNSAFE, "；".join(said)) if said else None
 
 
 def _no_place(seen: MySeen) -> Skip | None:
-    """Why a file of ours would not be this server's last word."""
+    """Why nothing can be kept for the next start."""
+    if seen.persists:
+        return None
     if seen.args & {"defaults_file", "defaults_group_suffix", "defaults_extra_file"} or seen.servers > 1:
         return Skip(Why.MANUAL, "本机有多个实例，或实例用自己的配置文件启动，公共配置目录不归它独用，由人写入")
     return None if seen.dropin else Skip(Why.UNSUPPORTED, "主配置文件没有 !includedir，无处放置持久设置")
@@ -194,10 +193,8 @@ def _step(item: Item, seen: MySeen, port: str, name: str, made: Wish, var: MyVar
     if name == "secure_file_priv" and made.value == _FOLDER:
         writes.append(f"{{ [ -d {_FOLDER} ] || install -d -o mysql -g mysql -m 750 {_FOLDER}; }}")
     # what only a start sets cannot be put back before it: the file and the running unit are its state
-    units = [
-        Handle("unit", (each,)) for each in (seen.socket, seen.unit) if each
-    ]  # a socket starts before its service only
-    handles += units if static else [Handle("mysqlvar", (name, port))]
+    running = Handle("mysqlrun", (seen.unit, seen.socket or "-"))
+    handles.append(running if static else Handle("mysqlvar", (name, port)))
     if seen.persists:
         word = "PERSIST_ONLY" if static else "PERSIST"
         value = made.value if re.fullmatch(r"\d+", made.value) else my_text(made.value)
