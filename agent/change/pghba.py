@@ -65,10 +65,10 @@ class Line:
     method: Field
 
     @property
-    def commented(self) -> bool:
-        """Whether the line above says already what it was."""
+    def was(self) -> str:
+        """The comment above that says already what it was; empty where there is none."""
         above = self.file.text[: self.offset].split("\n")[-2:-1]
-        return bool(above) and above[0].startswith(WAS)
+        return above[0] if above and above[0].startswith(WAS) else ""
 
     def became(self, kind: str | None = None, address: str | None = None, method: str | None = None) -> str:
         """The line with these fields in their places, all else as it is."""

@@ -180,12 +180,15 @@ def _step(item: Item, rule: PgRule, seen: PgSeen, files: dict[str, Shown]) -> St
     made = _made(item, line)
     kept = line.text.encode("latin-1")
     try:
-        was, new = WAS + kept.decode(), [each.encode("latin-1").decode() for each in made]
+        was, new = (
+            (line.was or WAS + line.text).encode("latin-1").decode(),
+            [each.encode("latin-1").decode() for each in made],
+        )
     except UnicodeError:
         return Skip(Why.MANUAL, f"{_at(rule)}：此行不是 UTF-8，由人修改")
     text: list[str] = []
     for number, each in enumerate(new or [""]):
-        text += [was] if number or not line.commented else []
+        text += [was] if number or not line.was else []
         text += [each] if each else []
     file = line.file
     length = len(kept) + (0 if text else file.text[line.offset + len(kept) :].startswith("\n"))
