@@ -12,5 +12,5 @@ h_moved_restore() {
     mv -T "$3" "$2" || return 1
     rm -rf "$3.aside"
   fi
-  rm -rf "$3.part"; rmdir "${3%/*}" 2>/dev/null; :
+  rm -rf "$3.part"; rmdir -p "${3%/*}" 2>/dev/null; :
 }
