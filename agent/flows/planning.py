@@ -255,7 +255,7 @@ def _of(finding: Finding) -> dict[str, Any]:
     }
 
 
-_SHIPPED = {"level-3-password": (), "level-3": ("!LIN-IA-A-11", "!LIN-IA-A-12")}
+_SHIPPED = {"level-3-password": (), "level-3": ("!LIN-IA-A-11", "!LIN-IA-A-12", "!MYS-IA-A-08", "!MYS-IA-A-13")}
 """Profiles that come with the program, as what they leave out: the undertaking's 30 days reach those who exist only
 with it."""
 

@@ -11,6 +11,7 @@ useradd -m -s /bin/bash unshadowed
 sed -i "s|^unshadowed:x:|unshadowed:$(hash ba):|" /etc/passwd
 useradd -m -s /bin/bash operator1 # its password is made at `up`; it never expires
 usermod -s /bin/bash games
+usermod -aG sudo ops # who may use su, once it is not open to everyone
 # policy
 cat > /etc/security/pwquality.conf <<'CONF'
 minlen = 8
