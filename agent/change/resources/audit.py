@@ -111,6 +111,7 @@ auditctl -l 2>/dev/null | sed 's/^/rule /'
         text = "".join(f"{each}\n" for each in [*file, *missing])
         keys = "、".join(sorted({each.rpartition("-k ")[2] for each in wanted}))
         handles = [Handle("file", (path,))] if missing else []
+        load = [] if shared else ["aud_load"]
         if not shared:
             handles += [Handle("file", (each,)) for each in ("/etc/audit/audit.rules", "/etc/audit/audit.rules.prev")]
             handles.append(Handle("auditrules", ("all",)))
@@ -121,10 +122,10 @@ auditctl -l 2>/dev/null | sed 's/^/rule /'
                 path,
                 f"缺 {len(missing)} 条规则" if missing else "规则未加载",
                 f"{len(wanted)} 条规则（{keys}）",
-                f"printf '%s' {quote(text)} | e_put {path} 640" if missing else ":",
+                # not an act: an undo puts the kernel's rules back as they were, which the files need not tell
+                " && ".join([*([f"printf '%s' {quote(text)} | e_put {path} 640"] if missing else []), *load]) or ":",
                 handles=tuple(handles),
                 source=path,
-                acts=() if shared else (Act("augenrules"),),
                 risk=tuple(
                     dict.fromkeys([*item.risk, *([Risk.REBOOT] if enabled == IMMUTABLE and not shared else [])])
                 ),
