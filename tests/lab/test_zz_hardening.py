@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from dbmanifest import MARIADB
+from databases import manifest
 from hardening import HostUnderChange, differences
-from pgmanifest import POSTGRESQL
 
 from agent import lab as world
 from agent.app import App
@@ -25,7 +24,7 @@ HERE = Path(__file__).parent
 PLANTED = yaml.safe_load((HERE / "expected.yaml").read_text(encoding="utf-8"))["planted"]
 LEFT = yaml.safe_load((HERE / "left.yaml").read_text(encoding="utf-8"))["left"]
 CONTROLS = ("LIN-*", "NGX-*", "TOM-*", "RDS-*", "MYS-*", "PG-*")
-DATABASES = {"db-01": MARIADB, "db-02": POSTGRESQL, "db-03": POSTGRESQL}
+DATABASES = {"db-01": manifest("mariadb"), "db-02": manifest("postgresql"), "db-03": manifest("postgresql")}
 ROUND = [arg for control in CONTROLS for arg in ("--control", control)]
 PACKAGES = ["--control", "UPDATE:openssl", "--target", "node-05", "--target", "centos-01"]
 
