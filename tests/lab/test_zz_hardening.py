@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from databases import manifest
+from dbmanifest import MARIADB, POSTGRESQL
 from hardening import HostUnderChange, differences
 
 from agent import lab as world
@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 PLANTED = yaml.safe_load((HERE / "expected.yaml").read_text(encoding="utf-8"))["planted"]
 LEFT = yaml.safe_load((HERE / "left.yaml").read_text(encoding="utf-8"))["left"]
 CONTROLS = ("LIN-*", "NGX-*", "TOM-*", "RDS-*", "MYS-*", "PG-*")
-DATABASES = {"db-01": manifest("mariadb"), "db-02": manifest("postgresql"), "db-03": manifest("postgresql")}
+DATABASES = {"db-01": MARIADB, "db-02": POSTGRESQL, "db-03": POSTGRESQL}
 ROUND = [arg for control in CONTROLS for arg in ("--control", control)]
 PACKAGES = ["--control", "UPDATE:openssl", "--target", "node-05", "--target", "centos-01"]
 
