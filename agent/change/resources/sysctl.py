@@ -5,7 +5,7 @@ fix: {resource: sysctl, want: {net.ipv4.tcp_syncookies: 1, "net.ipv4.conf.*.send
 systemd-sysctl reads /usr/lib, /run and /etc/sysctl.d in the order of file names; the last one wins, and a key that is
 written out wins over a pattern (sysctl.d(5)). `sysctl --system` reads /etc/sysctl.conf after them all, ufw its own file
 when it starts. Ours is read late; a line that is read still later and says otherwise is commented out. A `*` in a key
-stands for every interface that is there. A container shares most of the kernel's parameters with its host: those are told.
+stands for every interface that is there and stays. A container shares most of the kernel's parameters with its host: those are told.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SEEN = re.compile(r"[a-z][a-zA-Z0-9_@:.-]*(/[a-zA-Z0-9_@:.-]+)+")
 _SPELLED = re.compile(r"-?[a-z][a-zA-Z0-9_@:./*?\[\]-]+")
 _FILE = re.compile(r"/[A-Za-z0-9_./@+-]+\.conf")
 _FLEETING = re.compile(r"/(veth|docker|br-|cali|cni|flannel|lxc|tap|tun|virbr|vnet)[^/]*/[^/]+$")
-"""Interfaces that come and go: they begin with `default`, and are not written down."""
+"""Interfaces that come and go: they begin with `default`, and a pattern passes over those that are there."""
 
 _FILES = r"""{ for d in /etc/sysctl.d /run/sysctl.d /usr/local/lib/sysctl.d /usr/lib/sysctl.d /lib/sysctl.d; do
   for f in "$R$d"/*.conf; do if [ -e "$f" ]; then echo "${f##*/} $f"; fi; done; done | LC_ALL=C sort -s -k1,1 -u
@@ -118,7 +118,8 @@ def _expanded(item: Item, seen: _Seen) -> Iterator[tuple[str, str]]:
     found = {}
     for key, value in item.want.items():
         pattern = re.compile(re.escape(str(key).replace(".", "/")).replace(r"\*", "[^/]+"))
-        found.update({each: str(value) for each in seen.running if pattern.fullmatch(each)})
+        fits = [each for each in seen.running if pattern.fullmatch(each)]
+        found.update({each: str(value) for each in fits if "*" not in str(key) or not _FLEETING.search(each)})
     return iter(found.items())
 
 
@@ -154,11 +155,8 @@ def _step(
 ) -> Step:
     name = _dotted(key)
     now = seen.running[key]
-    writes = []
-    files = []
-    if not _FLEETING.search(key):
-        writes.append(f"e_key {PATH} ' = ' {quote(name)} {quote(wanted)}")
-        files.append(PATH)
+    writes = [f"e_key {PATH} ' = ' {quote(name)} {quote(wanted)}"]
+    files = [PATH]
     for _, file, _, spelled, _ in late:
         writes.append(f"e_drop {quote(file)} {quote(spelled)}")
         files.append(file)

@@ -54,7 +54,12 @@ def test_the_filter_shuts_out_whom_it_should_and_is_refused_where_that_is_us(lab
 
 def test_a_mode_is_lowered_never_raised_and_links_are_followed(lab):
     under = HostUnderChange(lab.workspace, "node-05")
-    want = {"/opt/t/a": "0640 root", "/opt/t/b": "0640 root:adm", "/opt/t/link": "0600 root", "/opt/t/none": "0600 root"}
+    want = {
+        "/opt/t/a": "0640 root",
+        "/opt/t/b": "0640 root:adm",
+        "/opt/t/link": "0600 root",
+        "/opt/t/none": "0600 root",
+    }
     item = Item("m", "file_mode", want)
     proves(
         under,
