@@ -38,7 +38,8 @@ Public = ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-def _network(value: str) -> str:
+def source_network(value: str) -> str:
+    """Accept an address or network that only an ops location can have. Raises ValueError."""
     try:
         network = ipaddress.ip_network(value)
     except ValueError:
@@ -55,7 +56,7 @@ class LocationFile(Strict):
 
     schema_version: Version
     addresses: Annotated[
-        tuple[Annotated[str, AfterValidator(_network)], ...], AfterValidator(no_twice), Field(min_length=1)
+        tuple[Annotated[str, AfterValidator(source_network)], ...], AfterValidator(no_twice), Field(min_length=1)
     ]
     note: Text = ""
 

@@ -1,26 +1,27 @@
 """Change tickets (工单): tickets/NUMBER.yaml, signed by an approver in tickets/NUMBER.yaml.sig.
 
 A signature covers the file's bytes behind a prefix of its own, so that none made for another
-purpose passes. Who operates does not approve: a signature by the operator's own key counts as none.
+purpose passes. It counts when its key is that of a person whose role is `approver` or `customer`,
+and who neither operates nor asked for the ticket: who operates does not approve.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
-from datetime import datetime
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-import yaml
-from pydantic import AfterValidator, BeforeValidator, Field, StrictStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StrictStr, WithJsonSchema, model_validator
 
+from agent.declared.approvers import disqualified, judged, keys
 from agent.declared.fields import Filled, Strict, Text, Version, no_twice, safe_name
-from agent.declared.files import write_atomic
-from agent.declared.opscheck import APPROVER, Public, genuine, read_bytes, read_public, refused
+from agent.declared.files import locked, write_atomic
+from agent.declared.opscheck import read_bytes, refused
 from agent.declared.opslocation import private_key, signature_line
-from agent.declared.people import Person, load_people
 from agent.declared.yamlfile import decode, loads, parse
 from agent.model.errors import DeclaredError, RefusedError
 from agent.model.hardening import Ticket
@@ -32,8 +33,8 @@ _FORMAT = "%Y-%m-%d %H:%M"
 _HEAD = "# A change ticket. It counts only with an approver's signature beside it (agent ticket sign).\n"
 
 
-def _minute(value: object) -> object:
-    if isinstance(value, datetime):
+def _minute(value: object) -> datetime:
+    if isinstance(value, datetime) and value.tzinfo:
         return value
     try:
         return datetime.strptime(str(value), _FORMAT).replace(tzinfo=SHANGHAI)
@@ -48,7 +49,19 @@ def _inside(value: str) -> str:
     return value
 
 
-Minute = Annotated[datetime, BeforeValidator(_minute)]
+def _pattern(value: str) -> str:
+    if value.startswith("!"):
+        raise ValueError("excludes, and a ticket says what may be done || name what it covers, `*` allowed")
+    return value
+
+
+Minute = Annotated[
+    datetime,
+    BeforeValidator(_minute),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}$"}),
+]
+Digest = Annotated[StrictStr, Field(pattern="^([0-9a-f]{64})?$")]
+Pattern = Annotated[Filled, AfterValidator(_pattern)]
 
 
 class TicketFile(Strict):
@@ -58,13 +71,14 @@ class TicketFile(Strict):
     number: Annotated[StrictStr, AfterValidator(safe_name)]
     title: Filled
     reference: Filled = Field(description="The customer's own number or letter")
-    start: Minute
-    end: Minute
-    targets: Annotated[tuple[Filled, ...], Field(min_length=1), AfterValidator(no_twice)]
-    controls: Annotated[tuple[Filled, ...], Field(min_length=1), AfterValidator(no_twice)] = ("*",)
-    plan_digest: Annotated[StrictStr, Field(pattern="^([0-9a-f]{64})?$")] = ""
+    start: Minute = Field(description="Asia/Shanghai, e.g. 2027-02-20 22:00")
+    end: Minute = Field(description="Asia/Shanghai; the window is over at this minute")
+    targets: Annotated[tuple[Pattern, ...], Field(min_length=1), AfterValidator(no_twice)]
+    controls: Annotated[tuple[Pattern, ...], Field(min_length=1), AfterValidator(no_twice)] = ("*",)
+    plan_digest: Digest = ""
     reboot_application: Annotated[Text, AfterValidator(_inside)] = ""
-    requested_by: Text = ""
+    reboot_application_sha256: Digest = Field(default="", description="Of that file: what the signature then covers")
+    requested_by: Text = Field(default="", description="OS login of who asks; who asks does not sign")
 
     @model_validator(mode="after")
     def _window(self) -> TicketFile:
@@ -82,45 +96,52 @@ def path_of(root: Path, number: str) -> Path:
         raise RefusedError(what, where=number, remedy=remedy) from None
 
 
+def _text(ticket: TicketFile) -> str:
+    """The file's text: each value is JSON, so that no word of a person can become markup."""
+    rows = []
+    for name, value in ticket.model_dump().items():
+        if isinstance(value, datetime):
+            shown: object = value.astimezone(SHANGHAI).strftime(_FORMAT)
+        else:
+            shown = list(value) if isinstance(value, tuple) else value
+        rows.append(f"{name}: {json.dumps(shown, ensure_ascii=False)}\n")
+    return _HEAD + "".join(rows)
+
+
 def write(root: Path, ticket: TicketFile) -> Path:
-    """Write a new ticket, unsigned.
+    """Write a new ticket, unsigned. Its times are kept to the minute.
 
     Raises:
         RefusedError: there is one of that number already.
+        DeclaredError: it holds what no declared file may.
     """
     path = path_of(root, ticket.number)
-    if path.exists():
-        raise refused("there is a ticket of this number already", path, "give the new one another number")
-    body = ticket.model_dump()
-    for name in ("start", "end"):
-        body[name] = body[name].astimezone(SHANGHAI).strftime(_FORMAT)
-    for name in ("targets", "controls"):
-        body[name] = list(body[name])
+    raw = _text(ticket).encode(errors="surrogatepass")
+    parse(loads(decode(raw, path), path), TicketFile)
     path.parent.mkdir(exist_ok=True)
-    write_atomic(path, (_HEAD + yaml.safe_dump(body, allow_unicode=True, sort_keys=False)).encode())
+    with locked(path.parent):
+        if path.exists():
+            raise refused("there is a ticket of this number already", path, "give the new one another number")
+        path.with_suffix(".yaml.sig").unlink(missing_ok=True)
+        write_atomic(path, raw)
     return path
 
 
-def _approvers(root: Path) -> list[tuple[Person, Public]]:
-    """People who may approve, with their public keys. Raises RefusedError when a key cannot be read."""
-    people = load_people(root)
-    named = [(each, root / "inventory" / each.approver_key) for each in people if each.approver_key]
-    if not named:
-        may = [each for each in people if each.role in {"approver", "customer"}]
-        person = next((each for each in may if each.role == "approver"), may[0] if may else None)
-        named = [(person, root / APPROVER)] if person else []
-    found = []
-    for person, path in named:
-        if path.exists():
-            found.append((person, read_public(path.read_bytes(), path)))
-    return found
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """A ticket as it was read once: the bytes that were judged are those that are sealed."""
+
+    ticket: Ticket
+    raw: bytes
+    signature: bytes
+    """The signature's file; empty when there is none."""
 
 
-def sign(root: Path, number: str, key_path: Path, operator: str) -> str:
+def sign(root: Path, number: str, key_path: Path, operator: str = "") -> str:
     """Sign a ticket as it stands; the name of who approved.
 
     Args:
-        operator: OS login of who runs this workspace's changes; it must not be the approver's.
+        operator: OS login of a person who must not be the signer, besides who asked for the ticket.
 
     Raises:
         RefusedError: no such ticket, the key is no approver's of this workspace, or it is the operator's own.
@@ -128,23 +149,35 @@ def sign(root: Path, number: str, key_path: Path, operator: str) -> str:
     """
     path = path_of(root, number)
     raw = read_bytes(path, "there is no such ticket", "see `agent ticket list`")
-    parse(loads(decode(raw, path), path), TicketFile)
+    file = _file(path, raw, number)
     key = private_key(key_path)
-    for person, public in _approvers(root):
-        if public == key.public_key():
-            if person.login and person.login == operator:
-                raise refused("who operates does not approve", key_path, "let another person sign")
-            write_atomic(path.with_suffix(".yaml.sig"), signature_line(key, PREFIX + raw))
-            return person.name
-    raise refused(
-        "this key is no approver's key of this workspace",
-        key_path,
-        "name its public half as approver_key of a person in people.yaml (inventory/approver.pub where nobody has one)",
-    )
+    holders = [person for person, public in keys(root) if public == key.public_key()]
+    if not holders:
+        raise refused(
+            "this key is no approver's key of this workspace",
+            key_path,
+            "name its public half as approver_key of a person in people.yaml (inventory/approver.pub will do where "
+            "nobody has one and there is one approver)",
+        )
+    for person in holders:
+        if why := disqualified(person, {operator, file.requested_by} - {""}):
+            raise refused(why, key_path, "let another person sign, an approver or the customer")
+    write_atomic(path.with_suffix(".yaml.sig"), signature_line(key, PREFIX + raw))
+    return holders[0].name
 
 
-def load_ticket(root: Path, number: str, operator: str) -> Ticket:
-    """Read a ticket and say whether it is signed by an approver who is not the operator.
+def _file(path: Path, raw: bytes, number: str) -> TicketFile:
+    file = parse(loads(decode(raw, path), path), TicketFile)
+    if file.number != number:
+        raise DeclaredError("the number within is another", where=f"{path}: number", remedy="name the file after it")
+    return file
+
+
+def read_ticket(root: Path, number: str, operator: str = "") -> Paper:
+    """Read a ticket once, and say whether it is signed by an approver who is not the operator.
+
+    Args:
+        operator: OS login of who works under it; empty: it is only looked at.
 
     Raises:
         RefusedError: there is no such ticket.
@@ -152,42 +185,40 @@ def load_ticket(root: Path, number: str, operator: str) -> Ticket:
     """
     path = path_of(root, number)
     raw = read_bytes(path, "there is no such ticket", "write it: agent ticket new NUMBER ...")
-    file = parse(loads(decode(raw, path), path), TicketFile)
-    if file.number != number:
-        raise DeclaredError("the number within is another", where=f"{path}: number", remedy="name the file after it")
-    approver = _signed_by(root, path, raw, operator)
-    return Ticket(
+    try:
+        signature = path.with_suffix(".yaml.sig").read_bytes()
+    except OSError:
+        signature = b""
+    file = _file(path, raw, number)
+    approver, doubt = judged(root, raw, signature, PREFIX, {operator, file.requested_by} - {""})
+    ticket = Ticket(
         number=file.number,
         title=file.title,
         reference=file.reference,
-        start=file.start.astimezone(ZoneInfo("UTC")),
-        end=file.end.astimezone(ZoneInfo("UTC")),
+        start=file.start.astimezone(UTC),
+        end=file.end.astimezone(UTC),
         targets=file.targets,
         controls=file.controls,
         plan_digest=file.plan_digest,
         reboot_application=file.reboot_application,
+        reboot_application_sha256=file.reboot_application_sha256,
         requested_by=file.requested_by,
         signed=bool(approver),
         approver=approver,
+        doubt=doubt,
         sha256=hashlib.sha256(raw).hexdigest(),
     )
+    return Paper(ticket, raw, signature)
 
 
-def _signed_by(root: Path, path: Path, raw: bytes, operator: str) -> str:
-    """Name of the approver whose signature holds; empty: none does, or it is the operator's own."""
-    try:
-        signature = base64.b64decode(path.with_suffix(".yaml.sig").read_bytes().strip(), validate=True)
-    except (OSError, ValueError):
-        return ""
-    for person, key in _approvers(root):
-        if genuine(key, signature, raw, PREFIX):
-            return "" if person.login and person.login == operator else person.name
-    return ""
+def load_ticket(root: Path, number: str, operator: str = "") -> Ticket:
+    """Read a ticket, as `read_ticket` does."""
+    return read_ticket(root, number, operator).ticket
 
 
-def load_tickets(root: Path, operator: str) -> tuple[Ticket, ...]:
+def load_tickets(root: Path, operator: str = "") -> tuple[Ticket, ...]:
     """All tickets by number. Raises DeclaredError when one is wrong."""
-    files = sorted((root / FOLDER).glob("*.yaml"))
+    files = sorted(path for path in (root / FOLDER).glob("*.yaml") if not path.name.startswith("."))
     return tuple(load_ticket(root, path.stem, operator) for path in files)
 
 
@@ -195,7 +226,7 @@ def application(root: Path, ticket: Ticket) -> bytes:
     """The customer's written application that a ticket names.
 
     Raises:
-        RefusedError: it names none, the file is missing, empty, or lies outside the workspace.
+        RefusedError: it names none, the file is missing, empty, another one than was signed, or outside the workspace.
     """
     if not ticket.reboot_application:
         raise refused(
@@ -203,7 +234,19 @@ def application(root: Path, ticket: Ticket) -> bytes:
             path_of(root, ticket.number),
             "file the application in the workspace and name it in a new ticket (--reboot-application)",
         )
-    path = (root / ticket.reboot_application).resolve()
+    raw = read_application(root, ticket.reboot_application)
+    if ticket.reboot_application_sha256 not in {"", hashlib.sha256(raw).hexdigest()}:
+        raise refused(
+            "the customer's application is not the file that the ticket was signed with",
+            root / ticket.reboot_application,
+            "put that file back, or have a new ticket signed",
+        )
+    return raw
+
+
+def read_application(root: Path, name: str) -> bytes:
+    """A file within the workspace that holds something. Raises RefusedError."""
+    path = (root / name).resolve()
     if not path.is_relative_to(root.resolve()):
         raise refused("the application lies outside the workspace", path, "file it inside")
     raw = read_bytes(path, "the customer's application cannot be read", "file it where the ticket says")

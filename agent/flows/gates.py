@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from ipaddress import ip_network
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from agent.declared import load_people
-from agent.declared.opscheck import allowed
-from agent.declared.tickets import application, load_ticket, path_of
+from agent.declared.tickets import application, path_of, read_ticket
+from agent.flows.variables import variables
+from agent.ledger.ledger import Item
 from agent.model.change import Risk
 from agent.model.errors import RefusedError
-from agent.model.hardening import Leave
+from agent.model.hardening import RISKY, Leave
 from agent.store import runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
     from datetime import datetime
 
     from agent.app import App
+    from agent.declared.tickets import Paper
     from agent.model.change import Planned, Step
-    from agent.model.hardening import HardenPlan, Ticket
+    from agent.model.hardening import HardenPlan, ServiceAccount, Ticket
+
+__all__ = ["emergency", "leave", "uncovered", "variables"]
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 SPARE = timedelta(minutes=10)
-"""A window that ends sooner than this is told."""
+"""A window that ends sooner than this is told, however little is to be done."""
 _MOST = 5
 """Names shown of a longer list."""
+_LETTERS = r"[A-Za-z0-9_.$-]"
+"""What may go on in an account's name."""
 
 
 def leave(
@@ -59,20 +67,28 @@ def leave(
             where="--ticket",
             remedy=f"agent ticket new NUMBER --plan {plan.run} ..., and have it signed",
         )
-    paper = load_ticket(app.root, ticket, app.operator)
+    paper = read_ticket(app.root, ticket, app.operator)
     overrides: dict[str, str] = {}
     notes: list[str] = []
-    _signed(app, paper, unsigned_by, overrides, notes)
-    _in_window(app, paper, now, notes)
-    _covers(app, paper, plan)
-    _approved(app, paper, plan)
-    _frozen(app, now, freeze_by, overrides, notes)
-    _service_accounts(app, plan)
-    reboot = _reboot(app, paper, plan)
-    evidence = [app.ledger.seal("ticket", path_of(app.root, ticket).read_bytes(), run=plan.run).seq]
-    if reboot:
-        evidence.append(app.ledger.seal("application", application(app.root, paper), run=plan.run).seq)
-    return Leave(paper, overrides, reboot, tuple(notes), tuple(evidence))
+    _signed(app, paper.ticket, unsigned_by, overrides, notes)
+    _in_window(app, paper.ticket, plan, now, notes)
+    _covers(app, paper.ticket, plan)
+    _approved(app, paper.ticket, plan)
+    _frozen(app, plan, now, freeze_by, overrides, notes)
+    _service_accounts(app, plan, notes)
+    letter = _letter(app, paper.ticket, plan)
+    _known(app, notes)
+    return Leave(paper.ticket, overrides, letter is not None, tuple(notes), _sealed(app, paper, letter, plan.run))
+
+
+def _sealed(app: App, paper: Paper, letter: bytes | None, run: str) -> tuple[int, ...]:
+    """Ledger numbers of ticket, application and signature, the very bytes that were judged; all or none are sealed."""
+    items = [Item("ticket", paper.raw, run, paper.ticket.number)]
+    if letter is not None:
+        items.append(Item("application", letter, run, paper.ticket.reboot_application))
+    if paper.signature:
+        items.append(Item("ticket", paper.signature, run, f"{paper.ticket.number} 的签名"))
+    return tuple(each.seq for each in app.ledger.seal_many(items))
 
 
 def emergency(app: App, by: str) -> Leave:
@@ -87,7 +103,7 @@ def _signed(app: App, paper: Ticket, unsigned_by: str, overrides: dict[str, str]
         return
     if not unsigned_by:
         raise RefusedError(
-            "the ticket bears no signature of an approver that holds (missing, of other bytes, or the operator's own)",
+            f"the ticket does not count as signed: {paper.doubt}",
             where=str(path_of(app.root, paper.number)),
             remedy=f"let the approver run: agent ticket sign {paper.number} --approver-key KEY",
         )
@@ -97,15 +113,23 @@ def _signed(app: App, paper: Ticket, unsigned_by: str, overrides: dict[str, str]
 
 def _person(app: App, name: str, where: str, *, operator_too: bool = False) -> str:
     """The name of a person of people.yaml, by name or login, who is not the operator."""
-    for person in load_people(app.root):
-        if name in {person.name, person.login} and name:
-            if person.login == app.operator and not operator_too:
-                raise RefusedError("who operates does not approve", where=where, remedy="name another person")
-            return person.name
-    raise RefusedError(f"no person {name!r} in people.yaml", where=where, remedy="name one who stands there")
+    people = load_people(app.root)
+    found = next((each.name for each in people if name and name in {each.name, each.login}), "")
+    if not found:
+        raise RefusedError(f"no person {name!r} in people.yaml", where=where, remedy="name one who stands there")
+    operating = {each.name for each in people if each.login == app.operator}
+    if found in operating and not operator_too:
+        raise RefusedError("who operates does not approve", where=where, remedy="name another person")
+    return found
 
 
-def _in_window(app: App, paper: Ticket, now: datetime, notes: list[str]) -> None:
+def _known(app: App, notes: list[str]) -> None:
+    """Who operates is somebody: where people.yaml lacks the login, nobody can tell whose approval is his own."""
+    if all(each.login != app.operator for each in load_people(app.root)):
+        notes.append(f"操作账号 {app.operator} 未登记在人员台账（people.yaml）")
+
+
+def _in_window(app: App, paper: Ticket, plan: HardenPlan, now: datetime, notes: list[str]) -> None:
     shown = f"{paper.start.astimezone(SHANGHAI):%Y-%m-%d %H:%M} to {paper.end.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
     if not paper.start <= now < paper.end:
         when = "has not begun" if now < paper.start else "is over"
@@ -114,20 +138,32 @@ def _in_window(app: App, paper: Ticket, now: datetime, notes: list[str]) -> None
             where=str(path_of(app.root, paper.number)),
             remedy="work inside the window, or have a new ticket signed",
         )
-    if paper.end - now < SPARE:
-        notes.append(f"工单窗口即将结束（{shown}）")
+    if paper.end - now < max(SPARE, _longest(app, plan)):
+        notes.append(f"工单窗口即将结束（{shown}），工作可能做不完")
+
+
+def _longest(app: App, plan: HardenPlan) -> timedelta:
+    """Time that the work may take: in each wave one undo may wait out its whole ttl."""
+    hosts = {plan.hosts.get(one.item.target, one.item.target) for one, _ in plan.steps}
+    return timedelta(seconds=app.policy.ttl * min(len(hosts), len(app.policy.waves) + 1))
 
 
 def _covers(app: App, paper: Ticket, plan: HardenPlan) -> None:
-    targets = sorted({one.item.target for one, _ in plan.steps if not _matches(one.item.target, paper.targets)})
-    controls = sorted({one.item.control for one, _ in plan.steps if not _matches(one.item.control, paper.controls)})
-    for what, names in (("target", targets), ("control", controls)):
+    for what, names in uncovered(plan, paper.targets, paper.controls).items():
         if names:
             raise RefusedError(
                 f"the ticket does not name {what} {_shown(names)}",
                 where=str(path_of(app.root, paper.number)),
                 remedy=f"narrow the work with --{what}, or have a ticket signed that names them",
             )
+
+
+def uncovered(plan: HardenPlan, targets: tuple[str, ...], controls: tuple[str, ...]) -> dict[str, list[str]]:
+    """Targets and controls of a plan's steps that a ticket of these patterns does not name, by `target`, `control`."""
+    return {
+        "target": sorted({one.item.target for one, _ in plan.steps if not _matches(one.item.target, targets)}),
+        "control": sorted({one.item.control for one, _ in plan.steps if not _matches(one.item.control, controls)}),
+    }
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:
@@ -143,16 +179,13 @@ def _approved(app: App, paper: Ticket, plan: HardenPlan) -> None:
     """Every step must be one of the plan that was signed; fewer are fine, other ones are not."""
     if not paper.plan_digest or paper.plan_digest == plan.digest:
         return
-    signed = next(
-        (run for run in runs.latest_runs(app.store, "harden") if run.plan.get("plan_digest") == paper.plan_digest), None
-    )
-    if signed is None:
+    signed, steps = _plan_of(app, paper.plan_digest)
+    if not signed:
         raise RefusedError(
             "the plan that the ticket approves is not in this workspace",
             where=str(path_of(app.root, paper.number)),
-            remedy="plan here, and have a ticket with that plan's digest signed",
+            remedy=f"have a ticket with this plan's digest signed: agent ticket new NUMBER --plan {plan.run} ...",
         )
-    steps = {tuple(each) for each in signed.plan["steps"]}
     other = sorted(
         f"{one.item.target} {one.item.control} {step.name}"
         for one, step in plan.steps
@@ -160,16 +193,28 @@ def _approved(app: App, paper: Ticket, plan: HardenPlan) -> None:
     )
     if other:
         raise RefusedError(
-            f"{len(other)} changes are not those of the approved plan {signed.id}: {_shown(other)}",
+            f"{len(other)} changes are not those of the approved plan {signed}: {_shown(other)}",
             where=str(path_of(app.root, paper.number)),
             remedy="the targets have changed since; have a ticket for the new plan signed, or narrow the work",
         )
 
 
-def _frozen(app: App, now: datetime, freeze_by: str, overrides: dict[str, str], notes: list[str]) -> None:
-    today = now.astimezone(SHANGHAI).date()
+def _plan_of(app: App, digest: str) -> tuple[str, frozenset[tuple[str, ...]]]:
+    """The run whose kept steps have this digest, and these steps; the store is believed in nothing else."""
+    for run in runs.latest_runs(app.store, "harden"):
+        rows = sorted(tuple(map(str, each)) for each in run.plan.get("steps", ()))
+        if hashlib.sha256(json.dumps(rows).encode()).hexdigest() == digest:
+            return run.id, frozenset(rows)
+    return "", frozenset()
+
+
+def _frozen(
+    app: App, plan: HardenPlan, now: datetime, freeze_by: str, overrides: dict[str, str], notes: list[str]
+) -> None:
+    today, last = (each.astimezone(SHANGHAI).date() for each in (now, now + _longest(app, plan)))
     period = next((each for each in app.periods if each.start <= today <= each.end), None)
     if period is None:
+        notes.extend(f"{each.title} 变更冻结期即将开始" for each in app.periods if today < each.start <= last)
         return
     if not freeze_by:
         raise RefusedError(
@@ -181,65 +226,44 @@ def _frozen(app: App, now: datetime, freeze_by: str, overrides: dict[str, str], 
     notes.append(f"在 {period.title} 变更冻结期内，由 {overrides['freeze']} 准许执行")
 
 
-def _of_risk(plan: HardenPlan, risk: Risk) -> Iterator[tuple[Planned, Step]]:
-    return ((one, step) for one, step in plan.steps if risk in step.risk)
+def _of_risk(plan: HardenPlan, risks: Iterable[Risk]) -> list[tuple[Planned, Step]]:
+    wanted = set(risks)
+    return [(one, step) for one, step in plan.steps if wanted & set(step.risk)]
 
 
-def _service_accounts(app: App, plan: HardenPlan) -> None:
-    for one, step in _of_risk(plan, Risk.ACCOUNT_EXPIRY):
-        for entry in app.policy.service_accounts:
-            here = "*" in entry.targets or one.item.target in entry.targets
-            if here and entry.account in step.name.replace("/", " ").replace(":", " ").split():
+def _names(step: Step, account: str) -> bool:
+    """Whether a step is about an account: it is a handle's argument, or stands as a word in the step's name."""
+    word = re.compile(rf"(?<!{_LETTERS}){re.escape(account)}(?!{_LETTERS})", re.IGNORECASE)
+    args = {arg.lower() for handle in step.handles for arg in handle.args}
+    return account.lower() in args or bool(word.search(step.name))
+
+
+def _service_accounts(app: App, plan: HardenPlan, notes: list[str]) -> None:
+    """Nothing that can expire a registered account is done to it; what may reach it as one of all is told."""
+    told: dict[tuple[str, str, str], list[str]] = {}
+    for one, step in _of_risk(plan, {Risk.ACCOUNT_EXPIRY}):
+        for entry in _registered(app, one.item.target):
+            if _names(step, entry.account):
                 raise RefusedError(
-                    f"{step.name} on {one.item.target} is a service account of {entry.owner}"
+                    f"{step.name} on {one.item.target} is about the service account {entry.account} of {entry.owner}"
                     + (f" (window: {entry.window})" if entry.window else ""),
                     where="hardening.yaml: service_accounts",
                     remedy="agree with its owner, rotate its password first, or leave the control out with --control",
                 )
-
-
-def _reboot(app: App, paper: Ticket, plan: HardenPlan) -> bool:
-    if not any(_of_risk(plan, Risk.REBOOT)):
-        return bool(paper.reboot_application)
-    application(app.root, paper)
-    return True
-
-
-def variables(app: App) -> dict[str, Any]:
-    """What fills `{{name}}` in fixes: hardening.yaml's own, and what other declared files say.
-
-    `ops_networks` (the signed ops location), `ssh_sources` (these, the bastions, and `bastion_networks`, their
-    addresses on the inner side), `roster` (logins of people.yaml), `keep` (accounts that must stay).
-
-    Raises:
-        RefusedError: hardening.yaml lets in more than the signed ops location does.
-    """
-    networks = [str(each) for each in allowed(app.root)]
-    own = dict(app.policy.variables)
-    asked = own.get("ops_networks")
-    for each in asked if isinstance(asked, list) else []:
-        wanted = ip_network(str(each), strict=False)
-        inside = any(
-            wanted.version == net.version and wanted.subnet_of(net)  # type: ignore[arg-type]
-            for net in allowed(app.root)
+            told.setdefault((one.item.target, entry.account, entry.owner), []).append(step.name)
+    for (target, account, owner), names in told.items():
+        shown = "、".join(dict.fromkeys(names[:_MOST]))
+        notes.append(
+            f"{target} 上可能使账户到期的变更（{shown} 等 {len(names)} 项）：其上登记有服务账户 {account}（{owner}）"
         )
-        if not inside:
-            raise RefusedError(
-                f"hardening.yaml's ops_networks lets in {each}, which the signed ops location does not",
-                where="hardening.yaml: variables.ops_networks",
-                remedy="have the ops location signed with it, or take it out",
-            )
-    keep = {host.user for host in app.inventory.hosts} | set(app.policy.keep_accounts)
-    keep |= {each.account for each in app.policy.service_accounts}
-    ways = {host.bastion for host in app.inventory.hosts if host.bastion}
-    bastions = [host.address for host in app.inventory.hosts if host.name in ways]
-    asked_networks = [str(each) for each in asked] if isinstance(asked, list) else networks
-    more = own.get("bastion_networks", [])
-    inner = [str(each) for each in more] if isinstance(more, list) else [str(more)]
-    return {
-        "ops_networks": networks,
-        "ssh_sources": [*asked_networks, *bastions, *inner],
-        **own,
-        "roster": sorted({person.login for person in load_people(app.root) if person.login} | keep),
-        "keep": sorted(keep),
-    }
+
+
+def _registered(app: App, target: str) -> list[ServiceAccount]:
+    return [each for each in app.policy.service_accounts if {"*", target} & set(each.targets)]
+
+
+def _letter(app: App, paper: Ticket, plan: HardenPlan) -> bytes | None:
+    """The customer's application, where a step may need it or the ticket names one."""
+    if paper.reboot_application or _of_risk(plan, RISKY):
+        return application(app.root, paper)
+    return None

@@ -68,11 +68,15 @@ class Ticket:
     """HardenPlan.digest, or empty when it stands for no particular plan."""
     reboot_application: str = ""
     """Path of the customer's written application for a restart, within the workspace; empty: no reboot."""
+    reboot_application_sha256: str = ""
+    """Of that file when the ticket was written; empty: the signature covers its name alone."""
     requested_by: str = ""
     signed: bool = False
     """An approver's signature that verifies, whose key is not the operator's."""
     approver: str = ""
     """Name of who signed; empty: 未验签."""
+    doubt: str = ""
+    """Why it counts as unsigned; empty when it is signed."""
     sha256: str = ""
     """Of the file's bytes."""
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.app import App
-from agent.declared import opslocation, tickets
+from agent.declared import opscheck, opslocation, tickets
 from agent.declared.tickets import TicketFile
 from agent.declared.workspace import make_workspace
 from agent.flows import gates
@@ -22,6 +22,7 @@ from agent.model.errors import DeclaredError, RefusedError
 from agent.model.hardening import HardenPlan
 from agent.store import runs
 
+NUMBERS = count()
 NOW = datetime(2027, 2, 20, 14, 30, tzinfo=UTC)
 FROZEN = datetime(2027, 3, 5, 4, 0, tzinfo=UTC)
 HOSTS = (
@@ -233,18 +234,35 @@ def test_an_emergency_take_back_names_a_person_and_bears_the_mark(site):
         gates.emergency(site, "")
 
 
-def test_variables_follow_from_what_is_declared_and_never_let_in_more(site):
+def policy(site, **variables):
+    body = POLICY | {"variables": variables}
+    (site.root / "hardening.yaml").write_text(yaml.safe_dump(body, allow_unicode=True), encoding="utf-8")
+    site.__dict__.pop("policy", None)
+
+
+def test_variables_follow_from_what_is_declared(site):
     found = gates.variables(site)
-    assert "192.0.2.1" in found["ssh_sources"]
-    assert {"ops", "appsvc"} <= set(found["keep"])
-    assert {"worker", "boss", "client"} <= set(found["roster"])
-    (site.root / "hardening.yaml").write_text("schema_version: 1\nvariables: {ops_networks: [0.0.0.0/1]}\n")
-    del site.policy
-    with pytest.raises(RefusedError, match=r"0\.0\.0\.0/1"):
-        gates.variables(site)
+    assert found["ops_networks"] == [str(each) for each in opscheck.allowed(site.root)]
+    assert found["ssh_sources"] == [*found["ops_networks"], "192.0.2.1"]
+    assert found["keep"] == ["appsvc", "ops"]
+    assert found["roster"] == ["appsvc", "boss", "client", "ops", "worker"]
+    policy(site, log_host="192.0.2.8", bastion_networks=["198.51.100.0/24"])
+    found = gates.variables(site)
+    assert found["log_host"] == "192.0.2.8"
+    assert found["ssh_sources"][-2:] == ["192.0.2.1", "198.51.100.0/24"]
 
 
-NUMBERS = count()
+def test_targets_never_let_in_more_than_the_signed_ops_location(site):
+    opslocation.designate(site.root, [*opslocation.local_addresses(), "10.1.0.0/25", "10.1.0.128/25"], site.key)
+    policy(site, ops_networks=["10.1.0.0/24", "10.1.0.7"])
+    assert gates.variables(site)["ssh_sources"][:2] == ["10.1.0.0/24", "10.1.0.7"]
+    for wider in ("10.1.0.0/23", "10.2.0.1", "fd00:9::/64"):
+        policy(site, ops_networks=["10.1.0.0/24", wider])
+        with pytest.raises(RefusedError, match=wider):
+            gates.variables(site)
+        assert wider in refused(site, plan_of(), ticket(site, f"W-{next(NUMBERS)}"))
+
+
 CASES = st.fixed_dictionaries(
     {
         "signed": st.booleans(),
