@@ -1,7 +1,8 @@
 """Packet filters as text: a table of our own for nftables, a chain of our own for iptables. Pure.
 
 They say something of packets to this host alone: replies and loopback pass, forwarded packets and anybody else's tables
-are not looked at. What a table of ours lets pass still has to pass the others.
+are not looked at. What a table of ours lets pass still has to pass the others; so a chain of iptables returns, it does not
+accept, or the first of two chains would let in what the second shuts out.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from agent.model.change import Handle
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MOST = 64
 """Sources at most: a longer list is a mistake."""
-_RULE = re.compile(r"(?:accept|drop|-j ACCEPT|-j DROP)(?: comment \"[^\"]*\")?$")
+_RULE = re.compile(r"(?:accept|drop|-j RETURN|-j DROP)(?: comment \"[^\"]*\")?$")
 _RANGE = re.compile(r"(tcp|udp)/([0-9]{1,5})")
 
 
@@ -128,13 +129,13 @@ class Filter:
             f'  "$1" -w 10 -N {chain} 2>/dev/null || "$1" -w 10 -F {chain} || return 1',
             f'  a() {{ "$p" -w 10 -A {chain} "$@" || bad=1; }}',
             "  p=$1; bad=0",
-            f"  a -i lo -m comment --comment {self.mark} -j ACCEPT",
-            "  a -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
+            f"  a -i lo -m comment --comment {self.mark} -j RETURN",
+            "  a -m conntrack --ctstate ESTABLISHED,RELATED -j RETURN",
         ]
         for proto, number, net, version in self._plain():
             bare = proto.removeprefix("!")
             rule = f"a{f' -s {net}' if net else ''} -p {bare}{f' --dport {number}' if number else ''}"
-            rule += f" -j {'DROP' if proto != bare else 'ACCEPT'}"
+            rule += f" -j {'DROP' if proto != bare else 'RETURN'}"
             body.append(f'  [ "$2" != {version} ] || {rule}' if version else f"  {rule}")
         return "\n".join(
             [

@@ -294,7 +294,8 @@ def test_the_table_lets_replies_loopback_and_sources_pass_and_is_loaded_again():
 
 def test_with_iptables_both_families_are_spoken_of():
     (step,) = plan(SSH, "backend iptables\nsystemd\n")
-    assert "-s 2001:db8::/64 -p tcp --dport 2222 -j ACCEPT" in step.write
+    assert "-s 2001:db8::/64 -p tcp --dport 2222 -j RETURN" in step.write
+    assert "ACCEPT" not in step.write, "the first of two chains would let in what the second shuts out"
     assert [handle.args for handle in step.handles if handle.kind == "iptchain"] == [
         ("SECOPS", "iptables"),
         ("SECOPS", "ip6tables"),
