@@ -1,5 +1,7 @@
 """Lines of files, mount options, lists of cron, super-servers, the packet filter: broken, hardened, verified, undone."""
 
+import socket
+
 import pytest
 from hardening import HostUnderChange, differences, proves
 from identity import fixed, judged
@@ -100,6 +102,27 @@ def test_what_comes_in_at_all_is_what_was_declared(lab):
     finally:
         under.revert(tx)
     assert differences(before, under.manifest(FILTERS)) == []
+
+
+def _answers(address, port):
+    try:
+        socket.create_connection((address, port), timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_an_undeclared_port_is_shut_and_opens_again(under):
+    address = under.host.address
+    item = Item("i", "firewall_rule", {"policy": "drop"}, {"listeners": ["tcp/22", "tcp/8080"]})
+    (step,) = under.steps(item)
+    assert "tcp/9000" in step.note
+    assert _answers(address, 9000)
+    tx = under.transaction([item], [step])
+    assert not under.begin(tx).failed
+    assert (_answers(address, 9000), _answers(address, 22)) == (False, True)
+    assert under.undo(tx) is TxState.UNDONE
+    assert _answers(address, 9000)
 
 
 def test_a_declared_port_keeps_its_unit_and_others_go(under):
