@@ -12,7 +12,7 @@ which the inventory declares. A super-server (inetd, xinetd) that serves others,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from shlex import quote
 
