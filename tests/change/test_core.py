@@ -162,7 +162,9 @@ def test_one_that_was_killed_while_it_opened_holds_nothing_up(one):
 
 def test_sent_twice_it_writes_once(one):
     path = one.file("a", "0\n")
-    add = Step("t", "files", "a", "", "", f"{{ cat {path}; echo 1; }} | e_put {path}", handles=(Handle("file", (str(path),)),))
+    add = Step(
+        "t", "files", "a", "", "", f"{{ cat {path}; echo 1; }} | e_put {path}", handles=(Handle("file", (str(path),)),)
+    )
     tx = one.transaction(add)
     one.begin(tx)
     again = one.begin(tx)
@@ -430,11 +432,15 @@ def test_a_second_undo_waits_for_the_first_and_takes_over_from_a_dead_one(one):
     script = tx.begin("q7").replace("_me=$$", "_me=$$; act_slow() { [ ! -e $TXROOT/hang ] || sleep 20; }")
     one.ask(script, "q7")
     (one.tmp / "var" / "hang").touch()
-    first = subprocess.Popen([one.bin / "sh", f"{one.root}/tx/tslow/undo.sh", "agent"], start_new_session=True, stdout=-3)
+    first = subprocess.Popen(
+        [one.bin / "sh", f"{one.root}/tx/tslow/undo.sh", "agent"], start_new_session=True, stdout=-3
+    )
     time.sleep(1)
     assert len(list((one.tmp / "var/tx/tslow").glob("busy.*"))) == 1
     (one.tmp / "var" / "hang").unlink()
-    second = subprocess.Popen([one.bin / "sh", f"{one.root}/tx/tslow/undo.sh", "agent"], stdout=subprocess.PIPE, text=True)
+    second = subprocess.Popen(
+        [one.bin / "sh", f"{one.root}/tx/tslow/undo.sh", "agent"], stdout=subprocess.PIPE, text=True
+    )
     time.sleep(1.5)
     assert second.poll() is None, "it waits"
     os.killpg(first.pid, signal.SIGKILL)

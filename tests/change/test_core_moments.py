@@ -6,7 +6,9 @@ script in `make test` ($AGENT_SEED picks them), every one in `make campaign`.
 
 import os
 import random
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from faketarget import FakeTarget, put
@@ -75,8 +77,11 @@ def ready(target):
 
 
 def reset(target):
+    """Room again; the journals of those that are over go, a small disk holds few."""
     for path in target.tmp.glob(".fill*"):
         path.unlink()
+    for path in Path(target.root).glob("tx/*"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def begins(target, action, few):
@@ -130,7 +135,7 @@ def undos(target, action, few):
     assert target.state(first) is TxState.UNDONE
     for moment in places:
         tx = make(60)
-        target.begin(tx)
+        assert not target.begin(tx).failed
         Moments(target, action).run(f"set -- agent\n{tx.undo_file()}", moment)
         state = target.undo(tx)
         assert state is TxState.UNDONE, (moment, state)

@@ -90,7 +90,9 @@ def test_mode_owner_and_bytes_come_back_as_they_were(target):
 
 def test_a_folder_that_was_removed_comes_back_with_its_file(target):
     path = target.file("d/a")
-    tx = target.transaction(Step("t", "files", "a", "", "", f"rm -r {path.parent}", handles=(Handle("file", (str(path),)),)))
+    tx = target.transaction(
+        Step("t", "files", "a", "", "", f"rm -r {path.parent}", handles=(Handle("file", (str(path),)),))
+    )
     assert not target.begin(tx).failed
     assert target.undo(tx) is TxState.UNDONE
     assert path.read_text() == "old\n"
@@ -98,14 +100,18 @@ def test_a_folder_that_was_removed_comes_back_with_its_file(target):
 
 def test_mode_and_owner_alone_come_back_and_the_content_is_left(target):
     path = target.file("log", "1\n", 0o644)
-    tx = target.transaction(Step("t", "files", "a", "", "", f"chmod 600 {path}", handles=(Handle("meta", (str(path),)),)))
+    tx = target.transaction(
+        Step("t", "files", "a", "", "", f"chmod 600 {path}", handles=(Handle("meta", (str(path),)),))
+    )
     target.begin(tx)
     path.write_text("1\n2\n")
     assert target.undo(tx) is TxState.UNDONE
     assert (path.read_text(), path.stat().st_mode & 0o777) == ("1\n2\n", 0o644)
     link = target.etc / "l"
     link.symlink_to(path)
-    begun = target.begin(target.transaction(Step("t", "files", "a", "", "", ":", handles=(Handle("meta", (str(link),)),))))
+    begun = target.begin(
+        target.transaction(Step("t", "files", "a", "", "", ":", handles=(Handle("meta", (str(link),)),)))
+    )
     assert begun.failed == "capture", "its target would have got the link's own mode"
 
 
@@ -131,9 +137,9 @@ def test_enabling_and_masking_come_back_with_their_folders(target):
 
 def test_a_file_that_changes_while_it_is_read_is_not_captured(target):
     path = target.file("a")
-    slow = "read -r _x <\"$1.was\""
+    slow = 'read -r _x <"$1.was"'
     tx = target.transaction(put(path))
-    answers = target.ask(tx.begin("q7").replace(slow, f"echo more >>{path}; cp -a {path} \"$1\"; {slow}"), "q7")
+    answers = target.ask(tx.begin("q7").replace(slow, f'echo more >>{path}; cp -a {path} "$1"; {slow}'), "q7")
     assert answers["capture"].rc == 73
     assert "changes while it is read" in answers["capture"].errors
 
@@ -156,4 +162,6 @@ def test_no_special_builtin_makes_a_file(name):
     """`: >FILE` ends a POSIX shell when the disk is full, and with it whatever would tidy up."""
     for line in module(name).splitlines():
         code = line.split(" #")[0] if not line.startswith("#") else ""
-        assert not any(part.strip().startswith((": >", ": 2>")) for part in code.replace("&&", ";").replace("||", ";").split(";")), line
+        assert not any(
+            part.strip().startswith((": >", ": 2>")) for part in code.replace("&&", ";").replace("||", ";").split(";")
+        ), line

@@ -19,7 +19,10 @@ def ok(text="", errors=""):
 
 def test_nothing_is_written_before_it_is_armed_and_every_step_asks_first():
     script = Transaction("t1", (STEP, STEP), ("sshd",)).begin("q")
-    places = [script.index(f"_b {key}\n") for key in ("open", "capture", "arm", "step.1", "step.2", "validate.1", "apply", "state")]
+    places = [
+        script.index(f"_b {key}\n")
+        for key in ("open", "capture", "arm", "step.1", "step.2", "validate.1", "apply", "state")
+    ]
     assert places == sorted(places)
     for key in ("step.1", "step.2", "validate.1", "apply"):
         assert script[script.index(f"_b {key}\n") :].splitlines()[1].endswith("tx_writing || exit 9")
@@ -74,7 +77,9 @@ def test_digests_are_read_and_noise_is_left():
 
 def test_the_target_sweeps_before_it_tells():
     script = states(["t1", "t2"], "q")
-    assert script.index("_b sweep\n") < script.index("_b tx.t1\n") < script.index("_b tx.t2\n") < script.index("_b lock\n")
+    assert (
+        script.index("_b sweep\n") < script.index("_b tx.t1\n") < script.index("_b tx.t2\n") < script.index("_b lock\n")
+    )
 
 
 def test_putting_back_is_one_step_with_the_handles_that_are_kept():

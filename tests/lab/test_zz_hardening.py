@@ -25,6 +25,8 @@ PLANTED = yaml.safe_load((HERE / "expected.yaml").read_text(encoding="utf-8"))["
 LEFT = yaml.safe_load((HERE / "left.yaml").read_text(encoding="utf-8"))["left"]
 CONTROLS = ("LIN-*", "NGX-*", "TOM-*", "RDS-*", "MYS-*", "PG-*")
 DATABASES = {"db-01": MARIADB, "db-02": POSTGRESQL, "db-03": POSTGRESQL}
+WHOLE = 3000
+"""Seconds that 23 hosts may take."""
 ROUND = [arg for control in CONTROLS for arg in ("--control", control)]
 PACKAGES = ["--control", "UPDATE:openssl", "--target", "node-05", "--target", "centos-01"]
 
@@ -47,7 +49,7 @@ def ticket(workspace, number, plan):
 
 
 def planned(workspace, run, *more):
-    return json.loads(workspace.run("harden", "--from-scan", run, "--restart", "--json", *more).stdout)
+    return json.loads(workspace.run("harden", "--from-scan", run, "--restart", "--json", *more, timeout=WHOLE).stdout)
 
 
 def applied(workspace, run, number, *more):
@@ -55,7 +57,7 @@ def applied(workspace, run, number, *more):
     ticket(workspace, number, plan["run"])
     out = workspace.run(
         "harden", "--from-scan", run, "--restart", "--json", "--apply", "--ticket", number,
-        "--freeze-by", "zhaoliu", *more,
+        "--freeze-by", "zhaoliu", *more, timeout=WHOLE,
     ).stdout  # fmt: skip
     return json.loads(out.splitlines()[-1])
 

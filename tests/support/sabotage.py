@@ -144,7 +144,9 @@ def cases(seed: str, hosts: tuple[str, ...], one_in: int = 1) -> Iterator[Case]:
     for moment, share in SHARES.items():
         for turn in range(share):
             number += 1
-            harmless = moment in {"kill:before-confirm", "kill:in-confirm", "two"} or (moment == "kill:in-look" and turn % 2)
+            harmless = moment in {"kill:before-confirm", "kill:in-confirm", "two"} or (
+                moment == "kill:in-look" and turn % 2
+            )
             case = Case(
                 number,
                 next(deck_host),

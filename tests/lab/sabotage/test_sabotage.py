@@ -188,6 +188,7 @@ class Saboteur:
         """Fill the disk before, during or after begin; a session that was opened before does it."""
         agent.wait("ready")
         with self.under.app.new_sessions().open(self.host, 30) as session:
+
             def fill() -> None:
                 session.run(Command(FILL, privileged=True, deadline=30.0))
 
@@ -250,7 +251,9 @@ class Saboteur:
             with contextlib.suppress(AgentError):
                 for way in ways.ways(self.host):
                     ways.log_in(self.under.app, self.host, way)
-                left = "; ".join(ways.ways_in(self.under.app, self.host, first=False)[1]) or self.under.root(OVER).strip()
+                left = (
+                    "; ".join(ways.ways_in(self.under.app, self.host, first=False)[1]) or self.under.root(OVER).strip()
+                )
             out.back = time.monotonic() - began
             if not left:
                 return True
@@ -295,14 +298,16 @@ class Saboteur:
 
 def campaign(chosen: list[Case]) -> list[Outcome]:
     """Cases of one host one after the other, hosts at the same time; bastion and what lies behind it count as one."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.strip()
     log = (ROOT / "state" / f"sabotage-{SEED}.log").open("a", encoding="utf-8")
     lock = threading.Lock()
 
     def say(line: str) -> None:
         with lock:
             print(line, flush=True)  # noqa: T201 - the campaign's log
-            print(line, file=log, flush=True)  # noqa: T201
+            print(line, file=log, flush=True)
 
     say(f"sabotage: seed {SEED}, commit {commit}, {len(chosen)} cases")
 
@@ -318,11 +323,15 @@ def campaign(chosen: list[Case]) -> list[Outcome]:
         return done
 
     with ThreadPoolExecutor(len(HOSTS)) as pool:
-        outcomes = [one for done in pool.map(lane, [("node-06",), ("node-04",), ("bastion-01", "inner-01")]) for one in done]
+        outcomes = [
+            one for done in pool.map(lane, [("node-06",), ("node-04",), ("bastion-01", "inner-01")]) for one in done
+        ]
     say(f"{'moment':20} {'cases':>5} {'wrong':>5} {'longest':>8}")
     for moment in dict.fromkeys(one.case.moment for one in sorted(outcomes, key=lambda one: one.case.number)):
         mine = [one for one in outcomes if one.case.moment == moment]
-        say(f"{moment:20} {len(mine):5} {sum(bool(one.wrong) for one in mine):5} {max(one.back for one in mine):6.1f} s")
+        say(
+            f"{moment:20} {len(mine):5} {sum(bool(one.wrong) for one in mine):5} {max(one.back for one in mine):6.1f} s"
+        )
     words = [word for one in outcomes for word in one.wrong]
     say(
         f"{len(outcomes)} cases, seed {SEED}, commit {commit}: lock-outs {sum('LOCKED' in word for word in words)}, "
