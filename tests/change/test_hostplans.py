@@ -249,6 +249,8 @@ def test_a_super_server_goes_when_it_has_nothing_else_and_else_only_its_entries(
     assert step.name == "inetd.service"
     (step,) = service(["inetd"], UNITS + TELNET + "entry inetd /etc/inetd.conf amanda tcp 10080\n")
     assert (step.name, step.handles[0].args) == ("inetd telnet", ("/etc/inetd.conf",))
+    assert "amanda" in step.note
+    skipped(service(["inetd"], UNITS + TELNET.replace("telnet", "amanda")), Why.UNSAFE)
     text = skipped(service(["inetd"], UNITS + TELNET, listeners=["tcp/23"]), Why.UNSAFE)
     assert "telnet" in text
 

@@ -79,7 +79,11 @@ class ServiceState:
             return Skip(Why.UNSAFE, "这是登录所依赖的服务")
         needed: list[str] = []
         steps = [step for unit, state in found.items() for step in _off(item, unit, state, units, needed)]
-        told = f"清单申报的端口由其提供，先确认业务并更新资产清单：{'、'.join(dict.fromkeys(needed))}" if needed else ""
+        told = (
+            f"清单申报的端口或别的业务由其提供，先确认业务并更新资产清单：{'、'.join(dict.fromkeys(needed))}"
+            if needed
+            else ""
+        )
         if told and not steps:
             return Skip(Why.UNSAFE, told)
         return tuple(step if not told else _told(step, f"保留：{told}") for step in steps)
@@ -108,7 +112,7 @@ def _off(item: Item, unit: str, state: State, units: Units, needed: list[str]) -
     if server and entries != surplus:
         if not state.running and state.enabled != "enabled":
             return []
-        needed += [f"{entry.service}（{entry.address}）" for entry in entries if entry.address in declared]
+        needed += [f"{entry.service}（{entry.address}）" for entry in entries if entry not in surplus]
         return [_entry(item, unit, entry) for entry in surplus]
     serves = sorted(units.ports.get(unit, set()) & declared)
     step = _step(item, unit, state)
