@@ -19,6 +19,8 @@ from agent.model.severity import Severity
 
 PEOPLE = Path("inventory/people.yaml")
 CONTRACT = Path("contract.yaml")
+APPROVES = frozenset({"approver", "customer"})
+"""Roles whose signature counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Person:
     mail: str = ""
     phone: str = ""
     approver_key: str = ""
-    """Approver: public key file (PEM), relative to inventory/."""
+    """Approver or customer: public key file (PEM), relative to inventory/."""
 
 
 class PersonEntry(Strict):
@@ -160,9 +162,10 @@ def load_people(root: Path) -> tuple[Person, ...]:
         if person.approver_key and (key.is_absolute() or ".." in key.parts):
             where = document.where((*loc, "approver_key"))
             problems.append(Problem(where, "lies outside inventory/", "name a file inside inventory/"))
-        if person.approver_key and person.role != "approver":
+        if person.approver_key and person.role not in APPROVES:
             where = document.where((*loc, "approver_key"))
-            problems.append(Problem(where, "only an approver has one", "set `role: approver` or remove the key"))
+            remedy = "set `role: approver` (or `customer`) or remove the key"
+            problems.append(Problem(where, "only an approver or the customer has one", remedy))
     raise_problems(document.path, problems)
     return people
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from agent.declared.exceptions import EXCEPTIONS
 from agent.declared.files import write_atomic
+from agent.declared.hardening import HARDENING
 from agent.declared.inventory import DATABASES, HOSTS
 from agent.declared.people import CONTRACT, PEOPLE
 from agent.declared.periods import PERIODS, SHIPPED
@@ -19,6 +20,7 @@ STARTERS = {
     CONTRACT: "contract.yaml",
     PERIODS: SHIPPED,
     EXCEPTIONS: "exceptions.yaml",
+    HARDENING: "hardening.yaml",
     Path(".gitignore"): "gitignore",
     HOSTS: "hosts.yaml",
 }
