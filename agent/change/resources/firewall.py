@@ -73,6 +73,8 @@ ss -Hltun 2>/dev/null | awk '{{n=split($5,a,":");p=a[n];if($5!~/^(127\\.|\\[::1\
             told.setdefault(word, []).append(rest)
         mine = _filter(item)
         backend = (told.get("backend") or ["none"])[0]
+        if "policy" in item.want and not item.options.get("listeners"):
+            return Skip(Why.MANUAL, "清单未申报该主机的监听端口（hosts.yaml 的 listeners），无从确定放行范围")
         skip = _refused(mine, backend, told, facts)
         if skip:
             return skip
@@ -107,8 +109,6 @@ def _refused(mine: Filter, backend: str, told: dict[str, list[str]], facts: Fact
     words = "、".join(map(str, mine.sources))
     if backend not in {"nft", "iptables"} or "systemd" not in told:
         return Skip(Why.UNSUPPORTED, "主机上没有可用的 nft 或 iptables（或没有 systemd），先安装 nftables")
-    if mine.rest and len(mine.opened) < 2:  # noqa: PLR2004 - the one that we come by, and another
-        return Skip(Why.MANUAL, "清单未申报该主机的监听端口（hosts.yaml 的 listeners），无从确定放行范围")
     if mine.sources and not inside(facts["from"], mine.sources):
         return Skip(Why.UNSAFE, f"当前来源 {facts['from'] or '未知'} 不在允许范围 {words} 内，执行会切断登录")
     if backend == "iptables" and "firewalld" in told:
