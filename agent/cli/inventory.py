@@ -62,6 +62,7 @@ def list_(app: App, as_json: bool) -> int:
 def check(app: App) -> int:
     """Read every declared file of the workspace and name what is wrong."""
     from agent.declared import load_people
+    from agent.declared.tickets import load_tickets
     from agent.model.errors import AgentError
 
     readers: dict[str, Callable[[], str]] = {
@@ -71,6 +72,8 @@ def check(app: App) -> int:
         "periods": lambda: f"{len(app.periods)} periods",
         "exceptions": lambda: f"{len(app.exceptions)} accepted risks",
         "playbooks": lambda: f"{len(app.controls)} controls",
+        "hardening": lambda: f"profile {app.policy.profile}, {len(app.policy.service_accounts)} service accounts",
+        "tickets": lambda: f"{len(load_tickets(app.root))} tickets",
     }
     wrong = 0
     for name, read in readers.items():

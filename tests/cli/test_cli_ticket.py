@@ -186,3 +186,18 @@ def test_only_an_approvers_key_signs(app, tmp_path):
         verb(app, "sign", "GD-2", "--approver-key", app.key)
     with pytest.raises(RefusedError, match="no such ticket"):
         verb(app, "sign", "GD-404", "--approver-key", app.key)
+
+
+def test_inventory_check_reads_policy_and_tickets_too(app, capsys):
+    new(app, "GD-1", "--target", "web-01")
+    assert cli.main(args=["inventory", "check"], obj=app, standalone_mode=False) == 0
+    out = capsys.readouterr().out
+    assert "hardening: profile level-3, 0 service accounts" in out
+    assert "tickets: 1 tickets" in out
+    (app.root / "hardening.yaml").write_text("schema_version: 1\ncanary: web-09\n")
+    (app.root / "tickets" / "GD-2.yaml").write_text("schema_version: 1\n")
+    del app.policy
+    assert cli.main(args=["inventory", "check"], obj=app, standalone_mode=False) == 2
+    wrong = capsys.readouterr().err
+    assert "no host named 'web-09'" in wrong
+    assert "GD-2.yaml" in wrong
