@@ -24,6 +24,8 @@ from agent.model.hardening import HardenPlan, Health, Leave, TxRecord, Wave
 from agent.store import changes, runs
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from agent.app import App
     from agent.model.asset import Host
 
@@ -107,6 +109,7 @@ def apply(app: App, plan: HardenPlan, leave: Leave, watch: Watcher, echo: Echo) 
         app.require_ops_location()
         changes.note(app.store, plan.run, {"leave": leave_to_dict(leave)})
         rollout = Rollout(app, plan, watch, echo)
+        rollout.until = leave.ticket.end if leave.ticket else None
         rollout.prepare()
         rollout.settle()
         rollout.go()
@@ -124,6 +127,8 @@ class Rollout:
         self.waves: list[Wave] = []
         self.withheld: set[tuple[str, str]] = set()
         self.stopped = ""
+        self.until: datetime | None = None
+        """End of the ticket's window: no wave begins after it."""
 
     def prepare(self) -> None:
         """Write down every transaction, once."""
@@ -155,6 +160,8 @@ class Rollout:
         """One wave after the other, as long as none hurts."""
         waiting = self.waiting()
         for number, names in enumerate(waves_of(self.app, list(waiting)), 1):
+            if self.until and self.app.clock() >= self.until:
+                self.stopped = self.stopped or f"第 {number} 波次前工单窗口已过，停止推进"
             if self.stopped:
                 return
             self._wave(number, names, waiting)

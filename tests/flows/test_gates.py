@@ -19,10 +19,10 @@ from agent.declared import opscheck, opslocation, tickets
 from agent.declared.tickets import TicketFile
 from agent.declared.workspace import make_workspace
 from agent.flows import gates
-from agent.flows.harden import approved_steps
+from agent.flows.harden import Rollout, approved_steps
 from agent.model.change import Handle, Item, Planned, Risk, Step
 from agent.model.errors import RefusedError
-from agent.model.hardening import HardenPlan
+from agent.model.hardening import HardenPlan, Wave
 from agent.store import runs, schema
 
 NUMBERS = count()
@@ -412,3 +412,26 @@ def test_what_is_sealed_is_what_was_signed(site):
     assert hashlib.sha256(raw).hexdigest() == leave.ticket.sha256
     public = opscheck.read_public((site.root / "inventory" / "approver.pub").read_bytes(), site.root)
     assert opscheck.genuine(public, base64.b64decode(signature), raw, tickets.PREFIX)
+
+
+class Waves(Rollout):
+    """A roll-out whose waves touch nothing and take an hour each."""
+
+    def waiting(self):
+        return {"web-01": [], "in-01": []}
+
+    def _wave(self, number, names, waiting):  # noqa: ARG002 - as the real one
+        self.waves.append(Wave(number, tuple(names)))
+        self.app.now += timedelta(hours=1)
+
+
+@pytest.mark.parametrize(("minutes", "done"), [(0, 0), (59, 1), (60, 1), (61, 2)])
+def test_no_wave_begins_after_the_window(site, minutes, done):
+    plan = plan_of()
+    keep(site, plan)
+    site.clock = lambda: site.now
+    rollout = Waves(site, plan, lambda _: None, lambda _: None)
+    rollout.until = NOW + timedelta(minutes=minutes)
+    rollout.go()
+    assert len(rollout.waves) == done
+    assert ("窗口已过" in rollout.stopped) == (done < 2)
