@@ -50,7 +50,11 @@ mkdir -p /var/lib/secops-agent && mount --bind /run/sab/tx /var/lib/secops-agent
 """
 FILL = "cat /dev/zero >/run/sab/fill 2>/dev/null; i=0; while [ $i -lt 1300 ] && true 2>/dev/null >/run/sab/f$i; do i=$((i+1)); done; :"
 LARGE = "cd /; umount -l /etc; umount -l /var/lib/secops-agent; umount -l /run/sab; rmdir /run/sab; :"
-HOME = "find home/ops -printf '%y %m %U:%G %p\\n' | sort; sha256sum home/ops/.ssh/*"
+MANIFEST = r"""
+cd / && find etc home/ops -xdev -printf '%y %m %U:%G %p %l\n' | sort; find etc home/ops -xdev -type f -print0 | sort -z | xargs -0 sha256sum
+systemctl is-active ssh nftables cron; ss -Hltn | awk '{print $4}' | sort -u; nft list ruleset
+"""
+"""What the sabotage can reach: bytes, modes, owners; whether services run; who listens; the packet filter."""
 OVER = """cd /var/lib/secops-agent/tx 2>/dev/null || exit 0
 for d in */; do [ ! -d "$d" ] || [ -e $d/undone ] || [ -e $d/claimed.agent ] || [ -e $d/opening ] || { echo not over: $(ls $d); }; done"""
 """A harmless change locks nobody out, so its timer is waited for; so is the second undo after a reboot."""
@@ -126,7 +130,7 @@ class Saboteur:
         self.before = self.manifest()
 
     def manifest(self) -> list[str]:
-        return self.under.manifest(HOME)
+        return self.under.root(MANIFEST + "\n:").splitlines()
 
     def run(self, case: Case) -> Outcome:
         """Do it, then look at everything. The host is as before when it returns, or the outcome says what is wrong."""
