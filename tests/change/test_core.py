@@ -401,6 +401,15 @@ def test_the_next_method_is_tried_and_without_any_nothing_is_changed(target):
     assert (path.read_text(), target.leavings()) == ("old\n", [])
 
 
+def test_a_sleeper_that_logind_would_end_with_the_login_is_no_timer(one):
+    path = with_systemd(one, run=1).file("a")
+    (one.tmp / "logind.conf").write_text("[Login]\n#KillUserProcesses=no\nKillUserProcesses = yes\n")
+    begun = one.begin(one.transaction(put(path), arm=()))
+    assert (begun.failed, begun.why, begun.state) == ("arm", "no timer can be had here", TxState.ABSENT)
+    (one.tmp / "logind.conf").write_text("[Login]\n#KillUserProcesses=yes\n")
+    assert one.begin(one.transaction(put(path), arm=())).armed_by == "nohup"
+
+
 def test_after_a_reboot_the_boot_script_undoes_early_and_late(target):
     paths = [with_systemd(target).file("a"), target.etc / "b"]
     before = target.tree()

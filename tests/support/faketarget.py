@@ -65,6 +65,7 @@ class FakeTarget:
         places = {
             "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin": self.path,
             "/etc/systemd/system": f"{self.tmp}/boot",
+            "/etc/systemd/logind.conf ": f"{self.tmp}/logind.conf ",
             "/etc/cron.d": f"{self.tmp}/cron",
             "/run/systemd/system": f"{self.tmp}/systemd",
             "/bin/sh ": f"{self.bin}/sh ",

@@ -18,7 +18,8 @@ _by_at() { # its clock has minutes only: it comes up to a minute early, and keep
   _t=0
   until at -l | grep -q "^${_j}[[:space:]]" || [ -s "$D/sleeper" ]; do _t=$((_t + 1)); [ $_t -lt 15 ] || return 1; _nap; done
 }
-_by_nohup() { # a session of its own, as setsid makes it, outlives the login; where there is none nohup must do
+_by_nohup() { # a session of its own, as setsid makes it, outlives the login, unless logind ends all that a login began
+  if [ -d /run/systemd/system ] && grep -qsiE '^[[:space:]]*KillUserProcesses[[:space:]]*=[[:space:]]*(yes|true|on|1)' /etc/systemd/logind.conf /etc/systemd/logind.conf.d/*.conf; then return 1; fi
   _s='nohup'; if _has setsid; then _s='setsid'; fi
   $_s /bin/sh "$D/undo.sh" keep "$TTL" </dev/null >/dev/null 2>&1 &
   _t=0; while [ ! -s "$D/sleeper" ] && [ $_t -lt 15 ]; do _t=$((_t + 1)); _nap; done
