@@ -8,6 +8,8 @@ from agent.lab.machines import VM
 from agent.lab.record import Record
 from agent.model.change import Item, Skip, TxState
 
+pytestmark = pytest.mark.campaign  # minutes on an emulated machine
+
 AUDIT = ("LIN-AU-A-03", "LIN-AU-A-04", "LIN-AU-A-05", "LIN-AU-C-04", "LIN-AU-D-01")
 RULES = "auditctl -s | grep -E '^(enabled|failure|rate_limit|backlog_limit|backlog_wait_time) '; auditctl -l"
 
