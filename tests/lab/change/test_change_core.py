@@ -26,7 +26,6 @@ def steps():
             "",
             f"{{ cat {path} 2>/dev/null; echo here; }} | e_put {path}",
             handles=(Handle("file", (path,)),),
-            acts=acts,
         )
         for path in FILES
     )
