@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import feeds
+import harden
 import match
 import paramiko
 
@@ -171,6 +172,7 @@ def main() -> int:
             "<= 1.5x bare",
         )
         row("peak memory of the scan", f"{peak:.0f} MiB", "< 200 MiB")
+        harden.main(app.root)
     finally:
         app.close()
         if raised:
