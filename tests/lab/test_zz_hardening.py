@@ -77,6 +77,7 @@ def raised_anew_afterwards(lab):
     world.up(lab.workspace, trouble=True, echo=lambda _: None)
 
 
+@pytest.mark.campaign
 @pytest.mark.usefixtures("raised_anew_afterwards")
 def test_scan_harden_look_afresh_the_same_again_and_all_back(lab, main):
     app = App(main.folder)
