@@ -36,6 +36,7 @@ bench: setup
 campaign: setup-test
 	@echo "seed $${AGENT_SEED:=$$(date +%s)}, commit $$(git rev-parse HEAD 2>/dev/null || echo unknown)"; \
 	export AGENT_SEED; $(BIN)/python -m pytest -m campaign tests && \
+	$(BIN)/python -m pytest -m "hypothesis and not campaign" --hypothesis-profile campaign --hypothesis-seed "$$AGENT_SEED" -n $(JOBS) tests && \
 	$(BIN)/python -m pytest -m campaign tests/lab/campaign_lifecycle.py
 
 lab-up: setup

@@ -61,7 +61,7 @@ def new(
     from hashlib import sha256
 
     from agent.declared.tickets import TicketFile, read_application, write
-    from agent.declared.yamlfile import loads, parse
+    from agent.declared.yamlfile import loads, parse, quoted
     from agent.flows import harden
 
     if everything and (targets or groups):
@@ -87,7 +87,7 @@ def new(
         "reboot_application_sha256": letter,
         "requested_by": app.operator,
     }
-    ticket = parse(loads(json.dumps(body, ensure_ascii=False), Path("ticket")), TicketFile)
+    ticket = parse(loads(quoted(body), Path("ticket")), TicketFile)
     path = write(app.root, ticket)
     for line in _lacking(plan, ticket):
         say(f"note: {line}", err=True)

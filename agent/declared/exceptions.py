@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +12,7 @@ from pydantic import AfterValidator, model_validator
 from agent.declared.fields import Day, Filled, Strict, Text, Version, safe_name
 from agent.declared.files import locked, write_atomic
 from agent.declared.problems import Problem, raise_problems
-from agent.declared.yamlfile import Document, load, loads, parse
+from agent.declared.yamlfile import Document, load, loads, parse, quoted
 from agent.model.errors import DeclaredError
 from agent.model.finding import RiskException
 from agent.model.vex import CVE
@@ -96,8 +95,7 @@ def load_exceptions(root: Path) -> tuple[RiskException, ...]:
 
 
 def _line(row: RiskException) -> str:
-    # A JSON string is a YAML double-quoted one, so that no text can become markup of the file.
-    words = {key: json.dumps(value, ensure_ascii=False) for key, value in asdict(row).items() if value}
+    words = {key: quoted(value) for key, value in asdict(row).items() if value}
     return "- {" + ", ".join(f"{key}: {word}" for key, word in words.items()) + "}\n"
 
 

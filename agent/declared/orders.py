@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import asdict
 from datetime import date
@@ -14,7 +13,7 @@ from pydantic import AfterValidator, Field, model_validator
 from agent.declared.fields import Day, Filled, Strict, Text, Version, no_twice, safe_name
 from agent.declared.files import locked, write_atomic
 from agent.declared.problems import Problem, raise_problems
-from agent.declared.yamlfile import Document, load, loads, parse
+from agent.declared.yamlfile import Document, load, loads, parse, quoted
 from agent.model.duties import Order
 from agent.model.errors import DeclaredError
 from agent.model.vex import CVE
@@ -108,10 +107,9 @@ def load_orders(root: Path) -> tuple[Order, ...]:
 
 
 def _word(value: object) -> str:
-    """A value as YAML that nothing in it can break out of: JSON's strings are YAML's double-quoted ones."""
     if isinstance(value, date):
         return value.isoformat()
-    return json.dumps(value, ensure_ascii=False)
+    return quoted(value)
 
 
 def _line(row: Order) -> str:

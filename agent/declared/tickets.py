@@ -8,7 +8,6 @@ and who neither operates nor asked for the ticket: who operates does not approve
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -22,7 +21,7 @@ from agent.declared.fields import Filled, Strict, Text, Version, no_twice, safe_
 from agent.declared.files import locked, write_atomic
 from agent.declared.opscheck import read_bytes, refused
 from agent.declared.opslocation import private_key, signature_line
-from agent.declared.yamlfile import decode, loads, parse
+from agent.declared.yamlfile import decode, loads, parse, quoted
 from agent.model.errors import DeclaredError, RefusedError
 from agent.model.hardening import Ticket
 
@@ -104,7 +103,7 @@ def _text(ticket: TicketFile) -> str:
             shown: object = value.astimezone(SHANGHAI).strftime(_FORMAT)
         else:
             shown = list(value) if isinstance(value, tuple) else value
-        rows.append(f"{name}: {json.dumps(shown, ensure_ascii=False)}\n")
+        rows.append(f"{name}: {quoted(shown)}\n")
     return _HEAD + "".join(rows)
 
 

@@ -10,6 +10,7 @@ The dialect is YAML 1.2's core schema, cut down so that a value means one thing:
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import stat
@@ -246,6 +247,15 @@ def loads(text: str, path: Path) -> Document:
         first = next(iter(str(error).splitlines()), "")
         raise _refuse(path, None, f"is not YAML: {clean(first, 200)}", "remove what is not plain text") from None
     return Document(path, builder.root, builder.lines)
+
+
+_BREAKS = str.maketrans({char: f"\\u{ord(char):04x}" for char in "\x85\u2028\u2029"})
+"""Line breaks to YAML (1.2.2, 5.4 and 1.1) and none to JSON: written raw, they would be folded into a blank."""
+
+
+def quoted(value: object) -> str:
+    """A value as JSON, which is YAML too: what it says reads back as it is, and no word of it becomes markup."""
+    return json.dumps(value, ensure_ascii=False).translate(_BREAKS)
 
 
 def load(path: Path) -> Document:

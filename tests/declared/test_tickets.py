@@ -84,7 +84,10 @@ def test_a_ticket_reads_back_as_it_was_written(root, keys):
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30)
 
 
-@given(title=TEXTS | st.sampled_from(["1.5e3", "null", "0600", "- x", "a: b", '"', "#", "{{x}}", "true"]))
+@given(
+    title=TEXTS
+    | st.sampled_from(["1.5e3", "null", "0600", "- x", "a: b", '"', "#", "{{x}}", "true", "\x85", "a\u2028b", "\u2029"])
+)
 def test_whatever_a_title_holds_it_reads_back_or_is_refused(tmp_path_factory, title):
     root = tmp_path_factory.mktemp("t")
     (root / "inventory").mkdir()
