@@ -40,6 +40,7 @@ SPARE = 30.0
 SLOW = 3600.0
 """Seconds that what cannot be undone (a package upgrade) may take."""
 NO_LOGIN = "新登录失败"
+OTHERWISE = "已无需更改，或现状与批准的方案不同"
 _SETTLE = 60.0
 """Seconds beyond the timer in which a target that does not answer is asked again."""
 
@@ -143,7 +144,8 @@ class HostChange:
             with ways.fresh(self.app, self.host) as first:  # kept open: a session outlives a dead listener
                 planned = self._again(record, first)
                 if not planned:
-                    return self._end(record, TxState.ABSENT, "已无需更改，或现状与批准的方案不同")
+                    return self._end(record, TxState.ABSENT, OTHERWISE)
+                self._fallen(record, planned)
                 sent = replace(record, planned=planned, state=TxState.SENT, sent_at=self.app.clock())
                 changes.save(self.app.store, sent)
                 return self._begun(sent, first)
@@ -167,6 +169,19 @@ class HostChange:
             if steps:
                 kept.append(replace(one, steps=steps))
         return tuple(kept)
+
+    def _fallen(self, record: TxRecord, planned: Sequence[Planned]) -> None:
+        """Keep a record of the steps that were planned and are not sent: none is left without a word."""
+        sent = {(one.item.id, step.name) for one in planned for step in one.steps}
+        fallen = []
+        for one in record.planned:
+            steps = tuple(step for step in one.steps if (one.item.id, step.name) not in sent)
+            if steps:
+                fallen.append(replace(one, steps=steps))
+        if fallen:
+            apart = replace(record, id=new_id(record.run), planned=tuple(fallen))
+            changes.add(self.app.store, [apart])
+            self._end(apart, TxState.ABSENT, OTHERWISE)
 
     def transaction(self, record: TxRecord) -> Transaction:
         """What is sent to the target."""

@@ -185,7 +185,7 @@ def _row(record: TxRecord) -> dict[str, Any]:
         "state": record.state.value,
         "sent_at": to_text(record.sent_at) if record.sent_at else "",
         "ended_at": to_text(record.ended_at) if record.ended_at else "",
-        "body": json.dumps(body, ensure_ascii=False, sort_keys=True),
+        "body": json.dumps(body, ensure_ascii=False),  # in its own order: what is planned from it has the same digests
     }
 
 
