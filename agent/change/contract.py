@@ -43,6 +43,9 @@ class Resource(Protocol):
     A type whose steps write a whole file as it was read (and refuse when it is another by then) has an attribute
     `alone = True`: each of its items then makes a transaction of its own and is planned anew just before it, so that
     several items on one file follow one another. Before every transaction all its items are planned anew.
+
+    A type of which several items may mean one place has `together = True`: each item's options then hold `also`, the
+    `want` and `options` of the others of that target, and its steps bring that place to what all of them want.
     """
 
     name: str

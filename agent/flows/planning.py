@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -154,7 +155,7 @@ class _Items:
             else:
                 rest.append(finding)
         planned += remedies.planned(rest, self.app.inventory, start=len(findings) + 1)
-        return planned
+        return _together(planned)
 
     def _out(self, finding: Finding) -> Skip | None:
         """Why a finding is no work for us, whatever its control says."""
@@ -253,6 +254,24 @@ def _of(finding: Finding) -> dict[str, Any]:
         "title": finding.title,
         "findings": (finding.key,),
     }
+
+
+def _together(planned: Sequence[Planned]) -> list[Planned]:
+    """Tell items that may mean one place what the others of their target want of it."""
+    wanted: dict[tuple[str, str], list[Item]] = defaultdict(list)
+    for one in planned:
+        if one.skip is None and getattr(registry()[one.item.resource], "together", False):
+            wanted[one.item.target, one.item.resource].append(one.item)
+
+    def told(item: Item) -> Item:
+        also = [each for each in wanted.get((item.target, item.resource), ()) if each.id != item.id]
+        if not also:
+            return item
+        return replace(
+            item, options={**item.options, "also": [{"want": each.want, "options": each.options} for each in also]}
+        )
+
+    return [replace(one, item=told(one.item)) for one in planned]
 
 
 _SHIPPED = {"level-3-password": (), "level-3": ("!LIN-IA-A-11", "!LIN-IA-A-12", "!MYS-IA-A-08", "!MYS-IA-A-13")}

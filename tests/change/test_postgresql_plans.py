@@ -211,6 +211,26 @@ def test_tls_is_asked_of_all_only_when_spoken_and_used():
     assert plan(one, told + f"sess\t{hexed('web')}\t10.1.0.9\t\tidle\t1\n").why is Why.UNSAFE
 
 
+def test_two_that_mean_one_line_write_it_as_both_want_it():
+    told = rules(LINES, *ROWS)
+    options = {"networks": ["10.1.0.0/16", "10.2.0.0/16"]}
+    tls, near = {"type": {"host": "hostssl"}}, {"address": "declared"}
+    one = plan(item("pg_hba", tls, also=[{"want": near, "options": options}]), told)
+    (other,) = plan(item("pg_hba", near, also=[{"want": tls, "options": {}}], **options), told)
+    assert other.after == "hostssl all all 10.1.0.0/16 md5；hostssl all all 10.2.0.0/16 md5"
+    assert [step.digest for step in one if step.name == other.name] == [other.digest]
+    assert len(one) == 2
+    away = told.replace("ssl\ton", "ssl\toff")  # what is refused is not done in the other's name
+    (alone,) = plan(item("pg_hba", near, also=[{"want": tls, "options": {}}], **options), away)
+    assert alone.after.startswith("host all all 10.1.0.0/16")
+
+
+def test_equal_lines_are_steps_of_their_own():
+    rows = [(number, "host", ["all"], ["web"], "10.1.0.0", "255.255.0.0", "trust") for number in (1, 2)]
+    steps = plan(item("pg_hba", TRUST), rules("host all web 10.1.0.0/16 trust\n" * 2, *rows) + role("web"))
+    assert len({step.name for step in steps}) == 2
+
+
 @pytest.mark.parametrize("text", ["host all web \\\n10.1.0.0/16 trust", "host all web 10.9.0.0/16 md5", "########", ""])
 def test_a_line_that_is_not_what_the_server_told_is_left_to_people(text):
     told = rules(text, (1, "host", ["all"], ["web"], "10.1.0.0", "255.255.0.0", "trust")) + role("web")

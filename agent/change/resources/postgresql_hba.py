@@ -6,10 +6,15 @@ fix: {resource: pg_hba, want: {address: declared}, networks: [10.0.0.0/24]}
 
 All lines that are meant, or none: where one cannot be changed safely, the reason is told. A method becomes scram-sha-256
 only where every role that the line lets in has such a password. The way in of the server's own account is never touched.
+
+Several items may mean one line: whichever comes first writes it as all of them want it, so that each has the same step and
+none is planned on a line that is no more. A step is named by what its line says, for numbers shift as lines are added.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 from agent.change.contract import Facts, FixError
@@ -31,6 +36,7 @@ class PgHba:
     name = "pg_hba"
     library = ("splice", "postgresql")
     alone = True
+    together = True
 
     def check(self, item: Item) -> None:
         """Raises FixError."""
@@ -59,19 +65,37 @@ class PgHba:
         if skip := seen.unusable(item):
             return skip
         files, missing = shown(answer.text.splitlines())
-        broken = [rule for rule in seen.rules if rule.error]
-        if broken:
-            return Skip(Why.MANUAL, f"{_at(broken[0])} 有错误，服务端不会重载，先改正")
-        if not seen.rules:
-            return Skip(Why.ERROR, "；".join(missing) or "没有读到 pg_hba.conf 的规则")
-        todo = [rule for rule in seen.rules if _meant(item, rule)]
-        steps = []
+        todo = _todo(item, seen, facts) if seen.rules else Skip(Why.ERROR, "；".join(missing) or "没有读到规则")
+        if isinstance(todo, Skip):
+            return todo
+        wishes = [item, *(each for each in _others(item) if not isinstance(_todo(each, seen, facts), Skip))]
+        steps: dict[str, Step] = {}
         for rule in todo:
-            made = _refused(item, rule, seen, facts) or _step(item, rule, seen, files)
+            made = _step(item, rule, seen, files, [each for each in wishes if _meant(each, rule)])
             if isinstance(made, Skip):
                 return made
-            steps.append(made)
-        return tuple(steps)
+            while made.name in steps:  # equal lines
+                made = replace(made, name=f"{made.name}（又一处）")
+            steps[made.name] = made
+        return tuple(steps.values())
+
+
+def _others(item: Item) -> list[Item]:
+    """What else is wanted of the same server."""
+    return [
+        replace(item, want=each["want"], options={**item.options, **each["options"]})
+        for each in item.options.get("also", ())
+    ]
+
+
+def _todo(item: Item, seen: PgSeen, facts: Facts) -> list[PgRule] | Skip:
+    """The lines that an item means; why none may be changed if one of them must not be."""
+    broken = [rule for rule in seen.rules if rule.error]
+    if broken:
+        return Skip(Why.MANUAL, f"{_at(broken[0])} 有错误，服务端不会重载，先改正")
+    todo = [rule for rule in seen.rules if _meant(item, rule)]
+    refused = (_refused(item, rule, seen, facts) for rule in todo)
+    return next((each for each in refused if each), todo)
 
 
 def _at(rule: PgRule) -> str:
@@ -173,11 +197,11 @@ def _elsewhere(address: str, seen: PgSeen) -> bool:
     return any((found := network(rule)) and found.prefixlen and _within(address, (found,)) for rule in seen.rules)
 
 
-def _step(item: Item, rule: PgRule, seen: PgSeen, files: dict[str, Shown]) -> Step | Skip:
+def _step(item: Item, rule: PgRule, seen: PgSeen, files: dict[str, Shown], wishes: Sequence[Item]) -> Step | Skip:
     line = located(rule, files.get(rule.file))
     if isinstance(line, str):
         return Skip(Why.MANUAL, f"{_at(rule)}：{line}，由人修改")
-    made = _made(item, line)
+    made = _made(wishes, line)
     kept = line.text.encode("latin-1")
     try:
         was, new = (
@@ -194,11 +218,12 @@ def _step(item: Item, rule: PgRule, seen: PgSeen, files: dict[str, Shown]) -> St
     length = len(kept) + (0 if text else file.text[line.offset + len(kept) :].startswith("\n"))
     edit = Edit(line.offset, length, "\n".join(text))
     said = "；".join(" ".join(each.split()) for each in new) or "（无此类地址的登记网段，注释掉）"
+    before = " ".join(kept.decode().split())
     return Step(
         "pg_hba",
         "postgresql",
-        _at(rule),
-        " ".join(kept.decode().split()),
+        f"{rule.file}：{before}",
+        before,
         said,
         write(file, [edit]),
         handles=(Handle("file", (file.real,)),),
@@ -210,13 +235,18 @@ def _step(item: Item, rule: PgRule, seen: PgSeen, files: dict[str, Shown]) -> St
     )
 
 
-def _made(item: Item, line: Line) -> list[str]:
+def _made(wishes: Sequence[Item], line: Line) -> list[str]:
     """The lines that take its place."""
-    if "method" in item.want:
-        return [line.became(method=str(item.want["method"][line.rule.method]))]
-    if "type" in item.want:
-        return [line.became(kind=str(item.want["type"][line.rule.kind]))]
-    return [line.became(address=str(each)) for each in _networks(item) or () if each.version in wide(line.rule)]
+    method = kind = None
+    addresses: list[str | None] = [None]
+    for item in wishes:
+        if "method" in item.want:
+            method = str(item.want["method"][line.rule.method])
+        elif "type" in item.want:
+            kind = str(item.want["type"][line.rule.kind])
+        else:
+            addresses = [str(each) for each in _networks(item) or () if each.version in wide(line.rule)]
+    return [line.became(kind, each, method) for each in addresses]
 
 
 RESOURCES = (PgHba(),)
