@@ -52,10 +52,20 @@ _MITIGATION = "LoginGraceTime 为 0，可能是 CVE-2024-6387 的临时缓解，
 
 
 _PROBE = r"""
-probe() {
-  o=$(sshd_effective "$2" "$3") || exit 2
-  printf '%%s\n' "$o" | grep -iE '^(%s) ' | while read -r x; do printf 'is\t%%s\t%%s\n' "$1" "$x"; done
-}"""
+probe() { # USER ADDR NAME...: what holds for who comes so, told by each name
+  o=$(sshd_effective "$1" "$2") || exit 2
+  shift 2
+  printf '%%s\n' "$o" | N="$*" awk 'BEGIN{n=split(ENVIRON["N"],p," ")}
+    tolower($1)~/^(%s)$/{for(i=1;i<=n;i++)printf "is\t%%s\t%%s\n",p[i],$0}'
+}
+sshd_read_once
+set=$(sshd_lines)
+t=$(printf '\t')
+case $set in
+  # a Match block, or a file that is read from one that is itself read: it depends on who comes
+  *"$t"1"$t"* | *"${t}include${t}"*"${t}include${t}"*) each=1 ;;
+  *) each= ;;
+esac"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,17 +138,22 @@ class SshdOption:
             "echo sshd",
             "l=${SUDO_USER:-$(id -un)}; c=$(sshd_client)",
             _PROBE % pattern,
-            "probe root root 127.0.0.1",
-            f"probe else {_ELSE[0]} {_ELSE[1]}",
-            'if [ -n "$c" ]; then probe root-from root "$c"; probe login "$l" "$c"; fi',
-            'sshd_lines | while read -r x; do printf "set\\t%s\\n" "$x"; done',
+            'if [ -z "$each" ]; then probe root 127.0.0.1 root else ${c:+root-from login}; else',
+            f"probe root 127.0.0.1 root; probe {_ELSE[0]} {_ELSE[1]} else",
+            'if [ -n "$c" ]; then probe root "$c" root-from; probe "$l" "$c" login; fi; fi',
+            '[ -z "$set" ] || printf "%s\\n" "$set" | while read -r x; do printf "set\\t%s\\n" "$x"; done',
             'sshd_opts | while read -r x; do case $x in -o*) printf "option\\t%s\\n" "$x" ;; esac; done',
             'printf "unit\\t%s\\n" "$(sshd_unit)"',
         ]
-        for key in keys:
-            lines.append(f'p=$(sshd_place {key}); printf "place\\t{key}\\t%s\\n" "${{p#"$R"}}"')
-            if key in _QUERY:
-                lines.append(f'printf "knows\\t{key}\\t%s\\n" "$(sshd -Q {_QUERY[key]} 2>/dev/null | tr "\\n" " ")"')
+        lines += [
+            f"set -- {' '.join(keys)}",
+            'sshd_place "$@" | while read -r p; do printf "place\\t%s\\t%s\\n" "$1" "${p#"$R"}"; shift; done',
+        ]
+        lines += [
+            f'printf "knows\\t{key}\\t%s\\n" "$(echo $(sshd -Q {_QUERY[key]} 2>/dev/null))"'
+            for key in keys
+            if key in _QUERY
+        ]
         return "\n".join(lines)
 
     def plan(self, item: Item, answer: Answer, facts: Facts) -> tuple[Step, ...] | Skip:

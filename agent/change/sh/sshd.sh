@@ -2,7 +2,12 @@
 # The first value of a keyword wins (sshd_config(5)); an Include is read where it stands; a crypto policy may pass -o.
 _SSHD_OURS=sshd_config.d/00-secops.conf
 
+sshd_read_once() { # what a section asks again and again, asked once: it costs some ten processes
+  _SSHD_OPTS=$(sshd_opts); _SSHD_MAIN=$(sshd_main); _SSHD_READ=1
+}
+
 sshd_opts() { # the options of the sshd that runs (-o, -f), a word a line; those of a RHEL 8 crypto policy if none runs
+  [ -z "${_SSHD_READ:-}" ] || { printf '%s\n' "$_SSHD_OPTS"; return; }
   _o=
   for _pid in $(cat "$R/run/sshd.pid" "$R/var/run/sshd.pid" 2>/dev/null) $(pgrep -o -x sshd 2>/dev/null); do
     [ -r "$R/proc/$_pid/cmdline" ] || continue
@@ -20,16 +25,19 @@ sshd_opts() { # the options of the sshd that runs (-o, -f), a word a line; those
 }
 
 sshd_main() { # its configuration file
+  [ -z "${_SSHD_READ:-}" ] || { printf '%s\n' "$_SSHD_MAIN"; return; }
   _main=$(sshd_opts | awk 'w == "-f" { print; exit } { w = $0 }')
   readlink -f "$R${_main:-/etc/ssh/sshd_config}"
 }
 
 sshd_unit() { # the unit that serves; empty when each connection starts a sshd of its own
-  for _w in ssh sshd; do
-    if _systemd; then systemctl is-active -q $_w.service && { echo $_w.service; return 0; }
-    elif [ -e "$R/etc/init.d/$_w" ]; then echo $_w.service; return 0; fi
-  done
-  echo; return 0
+  if _systemd; then
+    systemctl is-active ssh.service sshd.service 2>/dev/null |
+      { read -r _w; read -r _x; if [ "$_w" = active ]; then echo ssh.service; elif [ "$_x" = active ]; then echo sshd.service; else echo; fi; }
+    return 0
+  fi
+  for _w in ssh sshd; do [ ! -e "$R/etc/init.d/$_w" ] || { echo $_w.service; return 0; }; done
+  echo
 }
 
 sshd_effective() { # USER ADDR: all effective settings for who comes so
@@ -54,20 +62,17 @@ sshd_lines() { # every active line that sets something: FILE, number, keyword, 1
   done
 }
 
-sshd_place() { # KEYWORD: the file in which a value of ours wins: the drop-in if it is read first, else the main file
-  _m=$(sshd_main)
-  _d=${_m%/*}/${_SSHD_OURS%/*}
-  if awk '/^[ \t]*(#|$)/{next}{f=tolower($1)=="include"&&$2~/(^|\/)sshd_config\.d\/\*\.conf"?$/;exit}END{exit !f}' "$_m" && [ -d "$_d" ]; then
-    _ahead=
-    for _p in "$_d"/*.conf; do
-      [ -e "$_p" ] || continue
-      _w=${_p##*/} # read before ours? glob(3) sorts by bytes
-      [ "$_w" != "${_SSHD_OURS##*/}" ] && [ "$(printf '%s\n%s\n' "$_w" "${_SSHD_OURS##*/}" | LC_ALL=C sort | head -n 1)" = "$_w" ] || continue
-      awk -v k="$1" '/^[ \t]*#/{next}tolower($1)==tolower(k)||tolower($0)~"^[ \t]*" tolower(k) "[ \t]*="{f=1}END{exit !f}' "$_p" && _ahead=1
-    done
-    if [ -z "$_ahead" ]; then echo "${_m%/*}/$_SSHD_OURS"; return; fi
-  fi
-  echo "$_m"
+sshd_place() { # KEYWORD...: the file in which a value of ours wins, a line each: the drop-in if it is read first, else the main
+  _m=$(sshd_main); _d=${_m%/*}/${_SSHD_OURS%/*}; _n=${_SSHD_OURS##*/}
+  _w=$(printf ' %s' "$@")
+  awk '/^[ \t]*(#|$)/{next}{f=tolower($1)=="include"&&$2~/(^|\/)sshd_config\.d\/\*\.conf"?$/;exit}END{exit !f}' "$_m" && [ -d "$_d" ] || _n=
+  set -- "$_d"/*.conf; [ -e "$1" ] || set --
+  # what stands in a file that is read before ours goes first; glob(3) sorts by bytes
+  LC_ALL=C N=$_n W=$_w M=$_m D=$_d awk '
+    FNR==1{b=FILENAME;sub(/.*\//,"",b);ahead=(b"" < ENVIRON["N"]"")}
+    ahead&&!/^[ \t]*#/{k=$0;sub(/^[ \t]+/,"",k);sub(/[ \t=].*/,"",k);first[tolower(k)]=1}
+    END{n=split(ENVIRON["W"],w," ");for(i=1;i<=n;i++)print (ENVIRON["N"]==""||tolower(w[i]) in first)?ENVIRON["M"]:ENVIRON["D"] "/" ENVIRON["N"]}
+  ' /dev/null "$@"
 }
 
 sshd_set() { # FILE KEYWORD VALUE: into the drop-in as its only line; into the main file at its head, where it comes first
@@ -113,8 +118,11 @@ act_sshd() { # UNIT: reload, and wait until it listens anew: SIGHUP closes the p
 sshd_client() { # the address that we came from: sudo keeps it from us, a process above us has it; empty when none does
   _c=${SSH_CONNECTION:-}; _p=$$; _t=0
   while [ -z "$_c" ] && [ "${_p:-1}" -gt 1 ] && [ $_t -lt 12 ]; do
-    _c=$(tr '\0' '\n' <"/proc/$_p/environ" 2>/dev/null | sed -n 's/^SSH_CONNECTION=//p' | head -n 1)
-    _p=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$_p/status" 2>/dev/null); _t=$((_t + 1))
+    if grep -qs SSH_CONNECTION= "/proc/$_p/environ"; then
+      _c=$(tr '\0' '\n' <"/proc/$_p/environ" 2>/dev/null | sed -n '/^SSH_CONNECTION=/{s///p;q;}')
+    fi
+    { read -r _x <"/proc/$_p/stat"; } 2>/dev/null || break
+    _x=${_x##*) ? }; _p=${_x%% *}; _t=$((_t + 1))
   done
   echo "${_c%% *}"
 }
