@@ -111,8 +111,6 @@ while IFS=: read -r u _ _ _ _ h s; do
     if [ -s "$f" ] && [ ! -L "$f" ] && [ "$(readlink -f "$f")" = "$f" ]; then printf 'keys\t%s\t%s\n' "$u" "${f#"$R"}"; fi
   done
 done <"$R/etc/passwd"
-"""
-_STALE = r"""
 if l=$(lastlog -b 90 2>/dev/null); then
   echo lastlog; printf '%s\n' "$l" | awk 'NR>1&&!/\*\*/{print "stale\t" $1}'
 fi
@@ -144,8 +142,8 @@ class AccountState:
 
     def read(self, item: Item, facts: Facts) -> str:
         """Lines of words between tabs; see `_seen`."""
-        del facts
-        return _READ + (_STALE if item.options.get("select") == "stale90" else "")
+        del item, facts
+        return _READ
 
     def plan(self, item: Item, answer: Answer, facts: Facts) -> tuple[Step, ...] | Skip:
         """One step an account that may be touched; who may not is told."""

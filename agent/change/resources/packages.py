@@ -64,7 +64,7 @@ class Package:
     """package: `want` maps package names to versions; `upstream: true`, `wait`: seconds for the lock."""
 
     name = "package"
-    library = ("packages",)
+    library = ("packages", "packages_seen")
 
     def check(self, item: Item) -> None:
         """Raises FixError."""

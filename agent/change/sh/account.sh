@@ -64,13 +64,14 @@ acct_list() { # every account: name, uid, gid, shell, home, kind of password, da
 }
 
 acct_busy() { # accounts that something runs under, or that have cron entries: `busy NAME what`
-  for _p in "$R"/proc/[0-9]*; do stat -c '%u' "$_p" 2>/dev/null; done | sort -un | while read -r _i; do printf 'runs\t%s\n' "$_i"; done
+  stat -c '%u' "$R"/proc/[0-9]* 2>/dev/null | sort -un | while read -r _i; do printf 'runs\t%s\n' "$_i"; done
   for _f in "$R"/var/spool/cron/* "$R"/var/spool/cron/crontabs/*; do
     if [ -f "$_f" ] && [ -s "$_f" ]; then printf 'cron\t%s\n' "${_f##*/}"; fi
   done
-  for _f in "$R/etc/sudoers" "$R"/etc/sudoers.d/*; do
-    [ -r "$_f" ] && awk -v f="${_f#"$R"}" '/^[ \t]*(#|@|Defaults|%)/{next}NF>1&&$1!~/_Alias$/{print "sudo\t" $1 "\t" f}' "$_f"
-  done
+  set --
+  for _f in "$R/etc/sudoers" "$R"/etc/sudoers.d/*; do [ ! -f "$_f" ] || [ ! -r "$_f" ] || set -- "$@" "$_f"; done
+  [ $# = 0 ] || R=$R awk '/^[ \t]*(#|@|Defaults|%)/{next}
+    NF>1&&$1!~/_Alias$/{print "sudo\t" $1 "\t" substr(FILENAME,length(ENVIRON["R"])+1)}' "$@"
   awk -F: -v OFS='\t' '$4!=""{n=split($4,m,",");for(i=1;i<=n;i++)print "member",m[i],$1}' "$R/etc/group" 2>/dev/null
   :
 }

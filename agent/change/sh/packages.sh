@@ -100,9 +100,7 @@ pk_state() {
   for _f in / /var /boot; do echo "space $_f $(df -Pk "$_f" 2>/dev/null | awk 'NR == 2 { print $4 }')"; done
 }
 
-# Sections run in subshells: what they share is made here, once a script that only reads (TX is `none` there).
 PK_SEEN=
-if [ "${TX:-}" = none ]; then PK_BEGAN=$(date +%s); PK_SEEN=$(pk_state </dev/null 2>/dev/null); fi
 
 pk_source_versions() { # NAME=VERSION...: `source NAME VERSION SOURCE_VERSION` of what apt offers
   [ $# -gt 0 ] || return 0

@@ -49,6 +49,14 @@ pk_again() { # MANAGER NAME VERSION: whether exactly this version can be had aga
   esac
 }
 
+pk_there() { # MANAGER "NAME...": those that are installed, one a line
+  # shellcheck disable=SC2016,SC2086
+  case $1 in
+    apt) dpkg-query -W -f='${db:Status-Abbrev} ${Package}\n' $2 2>/dev/null | awk '$1 == "ii" { print $2 }' | sort -u ;;
+    *) rpm -q --queryformat '%{NAME}\n' $2 2>/dev/null | grep -v ' ' | sort -u ;;
+  esac
+}
+
 pk_absent_read() { # "NAME..." "PROGRAM...": what is there of them, what else would go, who needs it, how it would come back
   _m=$(pk_manager); echo "manager ${_m:-none}"
   case $_m in
@@ -56,8 +64,7 @@ pk_absent_read() { # "NAME..." "PROGRAM...": what is there of them, what else wo
     apt) echo "total $(dpkg-query -W | wc -l)" ;;
     *) echo "total $(pk_aside rpm -qa | wc -l)" ;;
   esac
-  _there=
-  for _p in $1; do [ -z "$(pk_version "$_m" "$_p")" ] || _there="$_there $_p"; done
+  _there=$(pk_there "$_m" "$1" | tr '\n' ' ')
   for _g in $2; do
     for _i in /usr/bin /usr/sbin /usr/local/bin /usr/local/sbin; do
       [ -e "$_i/$_g" ] || [ -h "$_i/$_g" ] || continue
