@@ -79,6 +79,7 @@ def begin(app: App, scan_run: str, wanted: planning.Wanted) -> HardenPlan:
     payload = json.dumps(body, ensure_ascii=False, sort_keys=True).encode(errors="surrogatepass")
     seq = app.ledger.seal("change-plan", payload, run=run_id).seq
     changes.note(app.store, run_id, {"plan_evidence": seq})
+    app.ledger.checkpoint()
     return plan
 
 
