@@ -16,12 +16,7 @@ _SCRIPT = r"""
 ( [ -r "$R/etc/os-release" ] && . "$R/etc/os-release"; echo "os=$ID"; echo "version=$VERSION_ID"; echo "like=$ID_LIKE" )
 if [ -d "$R/run/systemd/system" ]; then echo init=systemd; else echo init=none; fi
 echo "login=${SUDO_USER:-$(id -un)}"
-c=${SSH_CONNECTION:-}; p=$$; n=0
-while [ -z "$c" ] && [ "${p:-1}" -gt 1 ] && [ $n -lt 12 ]; do # sudo keeps it from us; a process above us has it
-  c=$(tr '\0' '\n' <"/proc/$p/environ" 2>/dev/null | sed -n 's/^SSH_CONNECTION=//p' | head -n 1)
-  p=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$p/status" 2>/dev/null); n=$((n + 1))
-done
-echo "from=${c%%%% *}"
+echo "from=$(client_address)"
 if grep -qs container= "$R/proc/1/environ" || [ -e "$R/run/systemd/container" ]; then echo container=yes; else echo container=no; fi
 if [ -r "$R/sys/fs/selinux/enforce" ]; then [ "$(cat "$R/sys/fs/selinux/enforce")" = 1 ] && echo selinux=enforcing || echo selinux=permissive
 else echo selinux=off; fi

@@ -339,17 +339,18 @@ CONF = Item(
     {"path": "/etc/audit/auditd.conf", "max_log_file": 100, "num_logs": 20, "disk_full_action": "SYSLOG"},
 )
 HERE = "auditd yes\nenabled 1\n"
+MINE, OTHER, SET = (f"at /etc/audit/{name}\n" for name in ("rules.d/50-x.rules", "rules.d/other.rules", "auditd.conf"))
 
 
 def test_only_rules_that_no_file_has_are_written():
-    (step,) = plan(AUDIT, HERE + f"any {RULES[0]}\nfile # mine")
+    (step,) = plan(AUDIT, HERE + f"{OTHER}line {RULES[0]}\n{MINE}line # mine")
     assert RULES[1] in step.write
     assert RULES[0] not in step.write
     assert "# mine" in step.write
 
 
 def test_rules_are_done_when_the_kernel_has_them_or_cannot_take_them():
-    written = "".join(f"any {rule}\n" for rule in RULES)
+    written = OTHER + "".join(f"line {rule}\n" for rule in RULES)
     loaded = (
         "rule -w /etc/passwd -p wa -k identity\nrule -a always,exit -F dir=/etc/sudoers.d -F perm=wa -F key=scope\n"
     )
@@ -371,8 +372,8 @@ def test_a_container_gets_files_and_is_told():
 
 
 def test_numbers_of_auditd_are_minima_and_somebodys_choice_stays():
-    assert plan(CONF, HERE + "file max_log_file = 500\nfile num_logs=20\nfile disk_full_action = exec /x") == ()
-    steps = plan(CONF, HERE + "file max_log_file = 8\nfile #num_logs = 99\nfile disk_full_action = HALT")
+    assert plan(CONF, HERE + SET + "line max_log_file = 500\nline num_logs=20\nline disk_full_action = exec /x") == ()
+    steps = plan(CONF, HERE + SET + "line max_log_file = 8\nline #num_logs = 99\nline disk_full_action = HALT")
     assert [(step.before, step.after) for step in steps] == [("8", "100"), ("未设置", "20"), ("HALT", "SYSLOG")]
 
 

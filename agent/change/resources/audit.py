@@ -21,6 +21,7 @@ from agent.model.change import Act, Handle, Item, Risk, Skip, Step, Why
 from agent.model.frames import Answer
 
 CONF = "/etc/audit/auditd.conf"
+_FOLDER = "/etc/audit/rules.d/"
 _RULES = re.compile(r"/etc/audit/rules\.d/[A-Za-z0-9_.-]+\.rules")
 _RULE = re.compile(r"-[waAe] [\x20-\x7e]+")
 _LISTED = re.compile(r"(?:-k |key=)(\S+)$")
@@ -58,22 +59,25 @@ class AuditdRules:
             raise FixError("fix.want: rules with lines, keys of auditd.conf, or {enabled: 1}")
 
     def read(self, item: Item, facts: Facts) -> str:
-        """`auditd yes|no`, `enabled N`, the file in question and the rules that are loaded."""
-        del facts
-        path = quote(str(item.want.get("path", CONF)))
+        """`auditd yes|no`, `enabled N`, each file and its lines, the rules that are loaded: the same for every item."""
+        del item, facts
         return f"""if command -v auditctl >/dev/null 2>&1 && [ -d "$R/etc/audit" ]; then echo auditd yes; else echo auditd no; fi
 auditctl -s 2>/dev/null | grep '^enabled '
-[ ! -r "$R"{path} ] || sed 's/^/file /' "$R"{path}
-for f in "$R"/etc/audit/rules.d/*.rules; do [ ! -r "$f" ] || sed 's/^/any /' "$f"; done
+set --
+for f in "$R{CONF}" "$R"/etc/audit/rules.d/*.rules; do [ ! -r "$f" ] || set -- "$@" "$f"; done
+[ $# = 0 ] || R=$R awk 'FNR==1{{print "at " substr(FILENAME,length(ENVIRON["R"])+1)}}{{print "line " $0}}' "$@"
 auditctl -l 2>/dev/null | sed 's/^/rule /'
 :"""
 
     def plan(self, item: Item, answer: Answer, facts: Facts) -> tuple[Step, ...] | Skip:
         """One step a file, or a key of auditd.conf, or one to switch auditing on."""
         told: dict[str, list[str]] = {}
+        at = ""
         for line in answer.text.splitlines():
             word, _, rest = line.partition(" ")
-            told.setdefault(word, []).append(rest)
+            if word == "at":
+                at = rest
+            told.setdefault(at if word == "line" else word, []).append(rest)
         if told.get("auditd") != ["yes"]:
             return Skip(Why.UNSUPPORTED, "主机上没有 auditd，先安装")
         shared = facts["container"] == "yes"
@@ -81,7 +85,7 @@ auditctl -l 2>/dev/null | sed 's/^/rule /'
         if "lines" in item.want:
             return self._rules(item, told, enabled, shared=shared)
         if item.want.get("path") == CONF:
-            return self._conf(item, told.get("file", []), shared=shared)
+            return self._conf(item, told.get(CONF, []), shared=shared)
         if shared:
             return Skip(Why.UNSUPPORTED, _SHARED)
         if enabled in {"1", IMMUTABLE}:
@@ -101,13 +105,13 @@ auditctl -l 2>/dev/null | sed 's/^/rule /'
 
     def _rules(self, item: Item, told: dict[str, list[str]], enabled: str, *, shared: bool) -> tuple[Step, ...]:
         wanted = [str(each) for each in item.want["lines"]]
-        known = {" ".join(line.split()) for line in told.get("any", ())}
+        known = {" ".join(line.split()) for at, lines in told.items() if at.startswith(_FOLDER) for line in lines}
         missing = [each for each in wanted if " ".join(each.split()) not in known]
         fixed = shared or enabled == IMMUTABLE
         if not missing and (fixed or _has(told.get("rule", ()), wanted)):
             return ()
         path = str(item.want["path"])
-        file = told.get("file", [])
+        file = told.get(path, [])
         text = "".join(f"{each}\n" for each in [*file, *missing])
         keys = "、".join(sorted({each.rpartition("-k ")[2] for each in wanted}))
         handles = [Handle("file", (path,))] if missing else []

@@ -31,6 +31,22 @@ _SELECTS = {
 }
 _SHOWN_MODE = re.compile(r"[0-7]{3,4}")
 
+_ONE = r"""
+many() { # RULE PATH...: each by its real path. What is no link lies in its folder's real one, which is asked for once
+  n=$1; shift; i=$#
+  while [ "$i" -gt 0 ]; do
+    p=$1; shift; i=$((i - 1))
+    [ -e "$p" ] || continue
+    if [ -h "$p" ] || [ "${p%/}" != "$p" ]; then p=$(readlink -f "$p") || continue
+    else
+      if [ "${p%/*}" != "${was-none}" ]; then was=${p%/*}; real=$(cd -P "${was:-/}" && pwd); real=${real%/}; fi
+      p=$real/${p##*/}
+    fi
+    set -- "$@" "$p"
+  done
+  [ $# = 0 ] || stat -c "$n %a %U %G %n" "$@"
+}"""
+
 
 class FileMode:
     """file_mode: see the module."""
@@ -57,14 +73,14 @@ class FileMode:
     def read(self, item: Item, facts: Facts) -> str:
         """Lines `RULE MODE USER GROUP REALPATH`, RULE being the number of the path that was asked for."""
         del facts
-        lines = ['one() { f=$(readlink -f "$2") && [ -e "$f" ] && stat -c "$1 %a %U %G $f" "$f"; }']
+        lines = [_ONE]
         for number, path in enumerate(_rules(item)):
             head, _, tail = path.rpartition("/")
             shown = f'"$R"{quote(head)}/{tail}' if "*" in tail else f'"$R"{quote(path)}'
-            lines.append(f'for p in {shown}; do if [ -e "$p" ]; then one {number} "$p"; fi; done')
+            lines.append(f"many {number} {shown}")
         if item.options.get("select"):
             find = _SELECTS[str(item.options["select"])]
-            lines.append(f'({find}) 2>/dev/null | head -n 200 | while IFS= read -r p; do one s "$p"; done')
+            lines.append(f'({find}) 2>/dev/null | head -n 200 | while IFS= read -r p; do many s "$p"; done')
         return "\n".join([*lines, ":"])
 
     def plan(self, item: Item, answer: Answer, facts: Facts) -> tuple[Step, ...] | Skip:

@@ -136,7 +136,7 @@ class SshdOption:
         lines = [
             "command -v sshd >/dev/null 2>&1 || exit 0",
             "echo sshd",
-            "l=${SUDO_USER:-$(id -un)}; c=$(sshd_client)",
+            "l=${SUDO_USER:-$(id -un)}; c=$(client_address)",
             _PROBE % pattern,
             'if [ -z "$each" ]; then probe root 127.0.0.1 root else ${c:+root-from login}; else',
             f"probe root 127.0.0.1 root; probe {_ELSE[0]} {_ELSE[1]} else",

@@ -170,6 +170,18 @@ _h_moved() { # differs from what transaction D left
   elif _h_same "$@"; then echo "$_n back $_k $*"
   else echo "$_n moved $_k $*"; _bad=1; fi
 }
+client_address() { # the address that we came from: sudo keeps it from us, a process above us has it; empty when none does
+  _c=${SSH_CONNECTION:-}; _p=$$; _t=0
+  while [ -z "$_c" ] && [ "${_p:-1}" -gt 1 ] && [ $_t -lt 12 ]; do
+    if grep -qs SSH_CONNECTION= "/proc/$_p/environ"; then
+      _c=$(tr '\0' '\n' <"/proc/$_p/environ" 2>/dev/null | sed -n '/^SSH_CONNECTION=/{s///p;q;}')
+    fi
+    { read -r _x <"/proc/$_p/stat"; } 2>/dev/null || break
+    _x=${_x##*) ? }; _p=${_x%% *}; _t=$((_t + 1))
+  done
+  echo "${_c%% *}"
+}
+
 _sum() { if [ -e "$1" ] && _x=$(sha256sum <"$1"); then echo "${_x%% *}"; else echo -; fi; }
 
 tx_each() { # DO: 0 when no handle said otherwise

@@ -114,15 +114,3 @@ act_sshd() { # UNIT: reload, and wait until it listens anew: SIGHUP closes the p
   done
   [ -n "$_now" ]
 }
-
-sshd_client() { # the address that we came from: sudo keeps it from us, a process above us has it; empty when none does
-  _c=${SSH_CONNECTION:-}; _p=$$; _t=0
-  while [ -z "$_c" ] && [ "${_p:-1}" -gt 1 ] && [ $_t -lt 12 ]; do
-    if grep -qs SSH_CONNECTION= "/proc/$_p/environ"; then
-      _c=$(tr '\0' '\n' <"/proc/$_p/environ" 2>/dev/null | sed -n '/^SSH_CONNECTION=/{s///p;q;}')
-    fi
-    { read -r _x <"/proc/$_p/stat"; } 2>/dev/null || break
-    _x=${_x##*) ? }; _p=${_x%% *}; _t=$((_t + 1))
-  done
-  echo "${_c%% *}"
-}
