@@ -158,7 +158,8 @@ def reverting(old: Transaction, only: Sequence[int], group: str) -> Step:
         group: the old one's.
     """
     numbers = " ".join(map(str, only))
-    write = f"""D=$TXROOT/tx/{quote(old.id)}; _only={quote(numbers)}
+    write = f"""_back=$D; D=$TXROOT/tx/{quote(old.id)}; _only={quote(numbers)}
+cat "$D"/*.dirs >"$_back/made.dirs" 2>/dev/null
 tx_each restore || exit 1
 tx_each proof >&2"""
     handles = tuple(handle for number, handle in enumerate(old.handles, 1) if number in only)

@@ -63,11 +63,16 @@ def test_a_timer_undoes_what_nobody_confirms(target):
 
 
 def test_a_confirmed_one_is_put_back_days_later_but_not_what_changed_since(target):
-    paths = [target.file("a"), target.file("b"), target.etc / "c"]
+    paths = [target.file("a"), target.file("b"), target.etc / "new" / "folder" / "c"]
     before = target.tree()
     tx = target.transaction(*map(put, paths))
     target.begin(tx)
     target.confirm(tx)
+    wanted = target.tree()
+    back = target.transaction(transaction.reverting(tx, [1, 2, 3], "files"))
+    target.begin(back)
+    assert target.undo(back) is TxState.UNDONE
+    assert target.tree() == wanted
     paths[1].write_text("hers\n")
     lines = [line.split()[:2] for line in target.ask(tx.compare("q"), "q")["compare"].text.splitlines()]
     assert lines == [["1", "kept"], ["2", "moved"], ["3", "kept"]]

@@ -50,7 +50,9 @@ h_file_restore() {
 }
 h_file_sweep() {
   rm -f "${2%/*}/.${2##*/}.$TX" "${2%/*}/.${2##*/}.$TX.new"
-  if [ -e "$D/claimed.undo" ] && [ -s "$1.dirs" ]; then while IFS= read -r _f; do rmdir "$_f"; done 2>/dev/null <"$1.dirs"; fi
+  _f=$1.dirs # made for a file that is gone again: here, or by the transaction that was put back
+  [ -e "$D/claimed.undo" ] || _f=$D/made.dirs
+  if [ -s "$_f" ]; then while IFS= read -r _x; do rmdir "$_x"; done 2>/dev/null <"$_f"; fi
   :
 }
 h_file_paths() { if [ -f "$1" ] && [ ! -L "$1" ]; then echo "$1"; fi; if [ -d "${1%/*}/" ]; then echo "${1%/*}/"; fi; }
