@@ -5,6 +5,9 @@ h_mysqlplugin_restore() {
   if grep -qx ACTIVE "$1.was"; then my_plug "$3" "$2"; return; fi
   my_on "$3" || return 1
   [ "$(my_plugin "$2")" = absent ] || my_ask "UNINSTALL SONAME '$2';" || return 1
+  # who is connected keeps it (DELETED) until he has gone; meanwhile it does nothing any more
+  _t=0
+  while [ "$(my_plugin "$2")" = DELETED ] && [ $_t -lt 40 ]; do _t=$((_t + 1)); sleep 1; done
   # a table of hashes that the plugin made for itself goes with it
   my_ask "SHOW TABLES FROM mysql LIKE '$2%';" | while read -r _t; do grep -qxF "$_t" "$1" || my_ask "DROP TABLE mysql.\`$_t\`;"; done
 }
