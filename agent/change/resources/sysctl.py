@@ -33,12 +33,13 @@ _FILES = r"""{ for d in /etc/sysctl.d /run/sysctl.d /usr/local/lib/sysctl.d /usr
   for f in "$R$d"/*.conf; do if [ -e "$f" ]; then echo "${f##*/} $f"; fi; done; done | LC_ALL=C sort -s -k1,1 -u
 if [ -e "$R/etc/sysctl.conf" ]; then echo "- $R/etc/sysctl.conf"; fi
 if grep -qs '^ENABLED=yes' "$R/etc/ufw/ufw.conf" && [ -r "$R/etc/ufw/sysctl.conf" ]; then echo "- $R/etc/ufw/sysctl.conf"; fi; } |
-while read -r n f; do
-  f=$(readlink -f "$f") && [ -r "$f" ] || continue
-  N=$n F=${f#"$R"} awk 'BEGIN{n=ENVIRON["N"];f=ENVIRON["F"]}/^[ \t]*([#;]|$)/{next}
+{ set --; while read -r n f; do
+  if [ -h "$f" ]; then f=$(readlink -f "$f"); fi
+  if [ -n "$f" ] && [ -r "$f" ]; then set -- "$@" "n=$n" "f=${f#"$R"}" "$f"; fi
+done
+awk '/^[ \t]*([#;]|$)/{next}
     {i=index($0,"=");if(!i)next;k=substr($0,1,i-1);v=substr($0,i+1);gsub(/^[ \t]+|[ \t]+$/,"",k);gsub(/^[ \t]+|[ \t\r]+$/,"",v);gsub(/[ \t]+/," ",v)
-      if(k!~/[ \t]/)print "set " n " " f " " FNR " " k " " v}' "$f"
-done"""
+      if(k!~/[ \t]/)print "set " n " " f " " FNR " " k " " v}' "$@"; }"""
 
 
 @dataclass

@@ -9,13 +9,15 @@ pam_owner() { # who writes the stacks: authselect, pam-auth-update, or direct
 
 pam_look() { # NAME...: owner, modules, and the named files of /etc/pam.d with their lines (tabs between)
   printf 'owner\t%s\n' "$(pam_owner)"
-  pam_dirs | while read -r _p; do ls "$_p"; done | sort -u | sed -n 's/^\(pam_[a-z0-9_]*\.so\)$/module\t\1/p'
+  pam_dirs | while read -r _p; do
+    for _f in "$_p"/pam_*.so; do case ${_f##*/} in *[!a-z0-9_.]*) ;; *) printf 'module\t%s\n' "${_f##*/}" ;; esac; done
+  done | sort -u
   for _w in "$@"; do
     _f=$R/etc/pam.d/$_w
     [ -e "$_f" ] || continue
-    _f=$(readlink -f "$_f")
+    [ ! -h "$_f" ] || _f=$(readlink -f "$_f")
     printf 'file\t%s\t%s\t%s\n' "$_w" "${_f#"$R"}" "$(_sum "$_f")"
-    sed 's/^/l\t/' "$_f"; echo
+    awk '{print "l\t" $0}' "$_f"
   done
 }
 
