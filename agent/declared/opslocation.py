@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Iterable, Sequence
+from ipaddress import ip_network
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -145,9 +146,17 @@ def designate(root: Path, addresses: Sequence[str], key_path: Path, *, only: boo
     there = (root / LOCATION).exists()
     if addresses or not there:
         held = [str(one) for one in allowed(root)] if there and not only else []
-        write_location(root, dict.fromkeys([*held, *(addresses or local_addresses())]))
+        write_location(root, {_alike(one): one for one in (*held, *(addresses or local_addresses()))}.values())
     sign_location(root, key_path)
     return tuple(str(one) for one in allowed(root))
+
+
+def _alike(address: str) -> str:
+    """An address and its own network of one are the same; what is wrong is for the list's own check."""
+    try:
+        return str(ip_network(address))
+    except ValueError:
+        return address
 
 
 def allow_for_lab(root: Path, key_path: Path) -> None:

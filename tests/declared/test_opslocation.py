@@ -43,6 +43,12 @@ def refusal(root: Path, addresses: list[str] = HERE) -> RefusedError:
     return caught.value
 
 
+def test_an_address_that_is_given_twice_is_listed_once(root: Path, key: Path) -> None:
+    once = opslocation.designate(root, ["10.66.0.9", "10.66.0.9/32", "10.66.0.9"], key)
+    assert opslocation.designate(root, ["10.66.0.9"], key) == once
+    assert len(once) == 1
+
+
 def test_a_listed_machine_passes_and_no_other(signed: Path) -> None:
     opslocation.check(signed, ["192.0.2.1", "10.66.0.9"])
     opslocation.check(signed, ["fd00::7"])
