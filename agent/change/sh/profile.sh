@@ -1,12 +1,15 @@
 # profile.sh: what every shell reads when it begins.
-profile_files() { for _p in "$R"/etc/profile "$R"/etc/bashrc "$R"/etc/bash.bashrc "$R"/etc/profile.d/*.sh; do [ -f "$_p" ] && readlink -f "$_p"; done | awk '!s[$0]++'; }
+profile_files() { for _p in "$R"/etc/profile "$R"/etc/bashrc "$R"/etc/bash.bashrc "$R"/etc/profile.d/*.sh; do
+  if [ -h "$_p" ]; then [ ! -f "$_p" ] || readlink -f "$_p"; elif [ -f "$_p" ]; then echo "$_p"; fi
+done | awk '!s[$0]++'; }
 
 profile_look() { # NAME: `FILE NUMBER VALUE` (tabs) of every line that sets the variable, or the umask
-  profile_files | while read -r _p; do
-    N=$1 F=${_p#"$R"} awk 'BEGIN{n=ENVIRON["N"];f=ENVIRON["F"]}/^[ \t]*#/{next}
+  profile_files | {
+    _n=$1; set --; while read -r _p; do set -- "$@" "f=${_p#"$R"}" "$_p"; done
+    N=$_n awk 'BEGIN{n=ENVIRON["N"]}/^[ \t]*#/{next}
       n=="umask"{if($1=="umask"&&$2~/^[0-7]+;?$/){v=$2;sub(/;/,"",v);print "set\t" f "\t" FNR "\t" v}next}
-      {r=$0;while(match(r,"(^|[^A-Za-z_])" n "=[0-9]+")){v=substr(r,RSTART,RLENGTH);sub(/.*=/,"",v);print "set\t" f "\t" FNR "\t" v;r=substr(r,RSTART+RLENGTH)}}' "$_p"
-  done
+      {r=$0;while(match(r,"(^|[^A-Za-z_])" n "=[0-9]+")){v=substr(r,RSTART,RLENGTH);sub(/.*=/,"",v);print "set\t" f "\t" FNR "\t" v;r=substr(r,RSTART+RLENGTH)}}' "$@"
+  }
 }
 
 profile_set() { # FILE NAME LIMIT: what exceeds it becomes it, the line that stood there stays above as a comment

@@ -11,7 +11,7 @@ svc_units() { # `at PATH LINK`, `rc NAME`, `unit UNIT LOAD ACTIVE`: links tell w
 svc_ports() { # `serves UNIT PROTO/PORT`
   ss -Hltunp 2>/dev/null | awk '{p=$1;sub(/6$/,"",p);n=split($5,a,":");if(match($0,/pid=[0-9]+/))print p "/" a[n],substr($0,RSTART+4,RLENGTH-4)}' | sort -u |
     while read -r _a _i; do
-      _u=$(sed -n 's#.*/\([^/]*\.\(service\|socket\)\).*#\1#p' "$R/proc/$_i/cgroup" 2>/dev/null | head -n 1)
+      _u=$(sed -n '\#/[^/]*\.\(service\|socket\)#{s#.*/\([^/]*\.\(service\|socket\)\).*#\1#p;q;}' "$R/proc/$_i/cgroup" 2>/dev/null)
       [ -z "$_u" ] || echo "serves $_u $_a"
     done | sort -u
   systemctl list-sockets --show-types --no-legend --no-pager --full 2>/dev/null | awk '
