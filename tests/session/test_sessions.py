@@ -53,11 +53,9 @@ def test_privileged_needs_no_sudo_for_root(sshd, workspace):
     assert not workspace(host).plan(host, privileged=True).sudo
 
 
-def test_too_much_output_ends_at_the_limit(opened):
-    began = time.monotonic()
-    fails(lambda: opened.run(Command("yes", limit=100_000, deadline=20)), "too-much-output")
-    fails(lambda: opened.run(Command("yes >&2", limit=100_000, deadline=20)), "too-much-output")
-    assert time.monotonic() - began < 10
+@pytest.mark.parametrize("script", ["yes", "yes >&2"])
+def test_too_much_output_ends_at_the_limit(opened, script):
+    fails(lambda: opened.run(Command(script, limit=100_000, deadline=20)), "too-much-output")
 
 
 def test_a_script_that_never_ends_times_out_and_is_ended_there(opened, sshd, workspace):
