@@ -73,7 +73,8 @@ class Sysctl:
         del facts
         lines = [
             f'for p in "$R"/proc/sys/{str(key).replace(".", "/")}; do\n'
-            '  { [ -e "$p" ] && read -r v <"$p"; } 2>/dev/null || continue\n'
+            # not by `read`, which takes a byte at a time: the kernel gives no more than the first
+            '  [ -e "$p" ] && v=$(cat "$p" 2>/dev/null) || continue\n'
             "  case $v in *[!A-Za-z0-9_.-]*) v=$(set -f; echo $v) ;; esac\n"
             '  k=${p#"$R/proc/sys/"}; echo "run $k $v"; [ -w "$p" ] || echo "fixed $k"\ndone'
             for key in item.want
