@@ -30,7 +30,7 @@ _FAMILIES = {
 
 
 def facts_section() -> Section:
-    """The section `facts` of the planning script."""
+    """The section `facts` of the planning script; it needs the module `core`."""
     return Section("facts", _SCRIPT % " ".join(LOOKED_FOR))
 
 

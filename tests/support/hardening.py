@@ -53,11 +53,11 @@ class HostUnderChange:
     def plan(self, *items: Item) -> dict[str, tuple[Step, ...] | Skip]:
         """What each item (by id) leads to now; one round trip, or two the first time."""
         nonce = secrets.token_hex(8)
-        if not self.facts.values:
-            self.facts = facts_of(self.ask(compose([facts_section()], nonce), nonce)["facts"])
         library = modules(name for item in items for name in registry()[item.resource].library)
-        reads = [Section(f"i.{item.id}", registry()[item.resource].read(item, self.facts)) for item in items]
         head = "TX=none; TXROOT=/nonexistent\n" + library
+        if not self.facts.values:
+            self.facts = facts_of(self.ask(compose([facts_section()], nonce, head), nonce)["facts"])
+        reads = [Section(f"i.{item.id}", registry()[item.resource].read(item, self.facts)) for item in items]
         answers = self.ask(compose(reads, nonce, head), nonce)
         found = {}
         for item in items:
