@@ -50,6 +50,7 @@ pk_again() { # MANAGER NAME VERSION: whether exactly this version can be had aga
 }
 
 pk_there() { # MANAGER "NAME...": those that are installed, one a line
+  [ -n "$2" ] || return 0 # else they tell of every package
   # shellcheck disable=SC2016,SC2086
   case $1 in
     apt) dpkg-query -W -f='${db:Status-Abbrev} ${Package}\n' $2 2>/dev/null | awk '$1 == "ii" { print $2 }' | sort -u ;;
