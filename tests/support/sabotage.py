@@ -49,7 +49,8 @@ BREAKS: dict[str, Step] = {
     "pam-deny-account": _head("pam-deny-account", "/etc/pam.d/common-account", "account required pam_deny.so"),
     "pam-deny-session": _head("pam-deny-session", "/etc/pam.d/sshd", "session required pam_deny.so"),
     "pam-sudo": _head("pam-sudo", "/etc/pam.d/sudo", "account required pam_deny.so"),
-    "sudo-broken": _head("sudo-broken", "/etc/sudoers", "this is no sudoers ="),
+    # what sudo does not pass over: 1.9.13 ignores a line that it cannot read, and who comes still becomes root
+    "sudo-broken": _step("sudo-broken", "chmod 666 /etc/sudoers", "/etc/sudoers"),
     "sudo-password": _step(
         "sudo-password", "echo 'ops ALL=(ALL) ALL' | e_put /etc/sudoers.d/zz-sabotage 440", "/etc/sudoers.d/zz-sabotage"
     ),
