@@ -33,7 +33,6 @@ from agent.lab.machines import MACHINES
 from agent.lab.record import Record, alone, leader_of, pid_of
 from agent.model.change import TxState
 from agent.model.errors import AgentError
-from agent.model.session import Command
 
 SEED = os.environ.get("AGENT_SEED", "2027")
 HOSTS = ("node-06", "node-04", "bastion-01", "inner-01")
@@ -189,21 +188,21 @@ class Saboteur:
         return agent.times.get("in-begin", time.monotonic()) if "begun" not in agent.said else agent.times["begun"]
 
     def _fill(self, case: Case, agent: Agent, when: str) -> None:
-        """Fill the disk before, during or after begin; a session that was opened before does it."""
+        """Fill the disk before, during or after begin; past SSH, for the sabotage may have closed the door."""
         agent.wait("ready")
-        with self.under.app.new_sessions().open(self.host, 30) as session:
+        machine = next(each for each in MACHINES if each.name == self.host.name)
 
-            def fill() -> None:
-                session.run(Command(FILL, privileged=True, deadline=30.0))
+        def fill() -> None:
+            enter(Record(ROOT / "state" / "lab"), machine, "sh", "-c", FILL)
 
-            if when == "before":
-                fill()
-                agent.go()
-            else:
-                agent.go()
-                agent.wait(*(("begun",) if when == "after" else ("in-begin",)))
-                time.sleep(case.delay if when == "during" else 0.0)
-                fill()
+        if when == "before":
+            fill()
+            agent.go()
+        else:
+            agent.go()
+            agent.wait(*(("begun",) if when == "after" else ("in-begin",)))
+            time.sleep(case.delay if when == "during" else 0.0)
+            fill()
         agent.wait("begun", "lost", seconds=15.0)
 
     def _reboot(self, case: Case, tx: Transaction, out: Outcome) -> float:
