@@ -67,6 +67,11 @@ class Record:
         """Names of the machines of which something was written down."""
         return {thing.machine for thing in self.things() if thing.machine}
 
+    def runs(self) -> bool:
+        """Whether a process that was written down still runs; without one there is no lab, only what it left."""
+        processes = [thing for thing in self.things() if thing.kind == "process"]
+        return any(pid_of(Path(thing.name), thing.detail) is not None for thing in processes)
+
     def clear(self, machine: str | None = None) -> None:
         """Undo what was written down, newest first; of one machine, or all (None)."""
         self._undo(lambda thing: machine is None or thing.machine == machine)
@@ -179,7 +184,7 @@ def alone() -> Iterator[None]:
 
 
 def claim(folder: Path) -> None:
-    """Note that this workspace's lab is the one on this machine.
+    """Note that this workspace's lab is the one on this machine; what a dead lab of another left is cleared away.
 
     Raises:
         RefusedError: another workspace's lab is up.
@@ -187,11 +192,13 @@ def claim(folder: Path) -> None:
     if OWNER.exists():
         owner = Path(OWNER.read_text(encoding="utf-8").strip())
         if owner != folder and (owner / "made.jsonl").exists():
-            raise RefusedError(
-                "the lab of another workspace is up on this machine",
-                where=str(owner.parent.parent),
-                remedy=f"agent -C {owner.parent.parent} lab down",
-            )
+            if Record(owner).runs():
+                raise RefusedError(
+                    "the lab of another workspace is up on this machine",
+                    where=str(owner.parent.parent),
+                    remedy=f"agent -C {owner.parent.parent} lab down",
+                )
+            Record(owner).clear()
     write(OWNER, f"{folder}\n")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from agent.lab import boot, needs
-from agent.lab.record import Record, Thing, is_mounted, pid_of
+from agent.lab import record as records
+from agent.lab.record import Record, Thing, claim, is_mounted, pid_of
+from agent.model.errors import RefusedError
 
 pytestmark = [
     pytest.mark.lab,
@@ -54,6 +57,26 @@ def test_everything_that_was_recorded_is_gone_after_clear(record, tmp_path):
     assert not is_mounted(mount)
     assert not Path("/run/netns", NETNS).exists()
     assert not Path("/sys/class/net", LINK).exists()
+    assert record.things() == []
+
+
+def test_a_lab_that_runs_keeps_the_machine_and_a_dead_one_is_cleared_away(record, tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "OWNER", tmp_path / "owner")
+    claim(record.folder)
+    pidfile = _sleeper(record)
+    record.add(Thing("m", "netns", NETNS))
+    subprocess.run(["ip", "netns", "add", NETNS], check=True)
+    other = tmp_path / "other" / "state" / "lab"
+    with pytest.raises(RefusedError, match="another workspace"):
+        claim(other)
+    os.kill(pid_of(pidfile, "86399.5"), signal.SIGKILL)
+    end = time.monotonic() + 5
+    while record.runs():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    claim(other)
+    assert records.OWNER.read_text(encoding="utf-8") == f"{other}\n"
+    assert not Path("/run/netns", NETNS).exists()
     assert record.things() == []
 
 
