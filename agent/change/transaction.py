@@ -156,12 +156,15 @@ def reverting(old: Transaction, only: Sequence[int], group: str) -> Step:
         old: with the same steps as it was done with, so that its handles bear the same numbers.
         only: numbers of the handles to put back (those that `compare` calls `kept`).
         group: the old one's.
+
+    What only a restart takes away still differs after the first round; it is applied then, as an undo does.
     """
     numbers = " ".join(map(str, only))
     write = f"""_back=$D; D=$TXROOT/tx/{quote(old.id)}; _only={quote(numbers)}
 cat "$D"/*.dirs >"$_back/made.dirs" 2>/dev/null
 tx_each restore || exit 1
-tx_each proof >&2"""
+_said=$(tx_each proof) && exit 0
+acts && tx_each restore && tx_each proof >&2 || {{ echo "$_said" >&2; exit 1; }}"""
     handles = tuple(handle for number, handle in enumerate(old.handles, 1) if number in only)
     return Step(
         "revert",
