@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from agent.model.change import Act, Handle, Step
@@ -80,7 +80,72 @@ HARMLESS = _step(
 )  # fmt: skip
 """A change that is as it should be, so that there is something to confirm."""
 
-KILLS = ("before-begin", "in-begin", "begun", "in-look", "before-confirm", "in-confirm", "in-undo")
+DATABASES = {"db-01": "mysql", "db-02": "postgresql", "db-03": "postgresql"}
+"""Hosts of the lab that bear a database, and the group of changes that it takes."""
+MARIADB, POSTGRESQL = "3306", "5432"
+_HBA = "/etc/postgresql/15/main/pg_hba.conf"
+_DROPIN = "/etc/mysql/mariadb.conf.d/zz-sabotage.cnf"
+
+
+def _maria(name: str, write: str, *handles: Handle, acts: tuple[Act, ...] = ()) -> Step:
+    acts = (*acts, Act("mysql", (MARIADB, "mariadb.service")))
+    return Step("sabotage", "mysql", name, "", "", write, handles=handles, acts=acts)
+
+
+def _maria_scan(name: str, how: str) -> Step:
+    handle = Handle("mysqluser", ("scan@10.66.0.1", "scan", "10.66.0.1", MARIADB))
+    return _maria(name, f"my_do {MARIADB} \"ALTER USER scan@'10.66.0.1' {how};\"", handle)
+
+
+def _maria_start(name: str, line: str) -> Step:
+    handles = (*_files(_DROPIN), Handle("mysqlrun", ("mariadb.service", "-")))
+    write = f"printf '[mariadbd]\\n{line}\\n' | e_put {_DROPIN}"
+    return _maria(name, write, *handles, acts=(Act("restart", ("mariadb.service",)),))
+
+
+def _pg(name: str, write: str, handle: Handle, act: str) -> Step:
+    acts = (Act(act, (POSTGRESQL, "postgresql@15-main.service")),)
+    if act == "restart":
+        acts = (Act("restart", ("postgresql@15-main.service",)), Act("pg_up", acts[0].args))
+    return Step("sabotage", "postgresql", name, "", "", write, handles=(handle,), acts=acts)
+
+
+def _pg_hba(name: str, line: str) -> Step:
+    return _pg(name, f"{{ echo '{line}'; cat {_HBA}; }} | e_put {_HBA}", *_files(_HBA), "pg_reload")
+
+
+def _pg_scan(name: str, how: str) -> Step:
+    write = f'pg_do {POSTGRESQL} postgres "ALTER ROLE scan {how};"'
+    return _pg(name, write, Handle("pgrole", ("scan", POSTGRESQL)), "pg_up")
+
+
+def _pg_start(name: str, setting: str, value: str) -> Step:
+    write = f"pg_do {POSTGRESQL} postgres \"ALTER SYSTEM SET {setting} = '{value}';\""
+    return _pg(name, write, Handle("pgset", (setting, POSTGRESQL)), "restart")
+
+
+DATABASE_BREAKS: dict[str, Step] = {
+    step.name: step
+    for step in (
+        _maria_scan("my-locked", "ACCOUNT LOCK"),
+        _maria_scan("my-certificate", "REQUIRE X509"),
+        _maria_scan("my-password", "IDENTIFIED BY 'not-what-the-scan-knows'"),
+        _maria(
+            "my-init-connect", f"my_set {MARIADB} init_connect 'no statement at all'",
+            Handle("mysqlvar", ("init_connect", MARIADB)),
+        ),
+        _maria_start("my-elsewhere", "bind-address=127.0.0.1"),
+        _maria_start("my-no-start", "no_such_variable=1"),
+        _pg_hba("pg-reject", "host all all all reject"),
+        _pg_hba("pg-reject-one", "host all scan all reject"),
+        _pg_scan("pg-no-login", "NOLOGIN"),
+        _pg_scan("pg-expired", "VALID UNTIL '2020-01-01'"),
+        _pg_scan("pg-password", "PASSWORD 'not-what-the-scan-knows'"),
+        _pg_start("pg-elsewhere", "listen_addresses", ""),
+        _pg_start("pg-no-start", "shared_preload_libraries", "no_such_library"),
+    )
+}  # fmt: skip
+"""Changes each of which keeps the account of the scans out of a database, or the database down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +155,7 @@ class Case:
     number: int
     host: str
     name: str
-    """Key of BREAKS, or `harmless`."""
+    """Key of BREAKS or DATABASE_BREAKS, or `harmless`."""
     moment: str
     """See `cases`."""
     arm: str
@@ -102,7 +167,7 @@ class Case:
     @property
     def step(self) -> Step:
         """The change."""
-        return HARMLESS if self.name == "harmless" else BREAKS[self.name]
+        return HARMLESS if self.name == "harmless" else {**BREAKS, **DATABASE_BREAKS}[self.name]
 
     def __str__(self) -> str:
         return f"{self.number:03} {self.host:10} {self.name:16} {self.moment:18} {self.arm:11} ttl {self.ttl}"
@@ -135,30 +200,56 @@ SHARES = {
 }  # fmt: skip
 """Moments and how many cases each has; 231 in all."""
 
+DATABASE_SHARES = {
+    "left": 8, "refused": 10, "kill:in-begin": 6, "kill:begun": 2, "kill:in-look": 2, "kill:in-undo": 5, "cut": 4,
+    "reboot:armed": 2, "reboot:undoing": 2, "power:armed": 2, "power:undoing": 2,
+}  # fmt: skip
+"""The same for the way into a database; 45 in all."""
 
-def cases(seed: str, hosts: tuple[str, ...], one_in: int = 1) -> Iterator[Case]:
-    """The campaign of a seed, or every N-th case of it: every break meets every host and most moments."""
+
+def cases(seed: str, hosts: tuple[str, ...], databases: tuple[str, ...], one_in: int = 1) -> Iterator[Case]:
+    """The campaign of a seed, or every N-th case of it: every break meets every host and most moments.
+
+    Args:
+        seed: of the order, the timers and the delays.
+        hosts: on which ways in are broken.
+        databases: hosts on which logins to databases are broken; their names as in DATABASES.
+        one_in: 1 for all, N for every N-th.
+    """
     rng = random.Random(f"sabotage-{seed}")
-    deck, deck_host = _Deck(rng, tuple(BREAKS)), _Deck(rng, hosts)
-    number = 0
     offset = rng.randrange(one_in)
+    everything = [*_of_hosts(rng, hosts), *_of_databases(rng, databases)]
+    for number, (host, name, moment) in enumerate(everything, 1):
+        case = Case(
+            number,
+            host,
+            name,
+            moment,
+            rng.choice(("systemd-run", "systemd-run", "systemd-run", "nohup")),
+            60 if moment.startswith(("reboot", "power")) else rng.choice((4, 5, 6, 8)),
+            rng.uniform(0.0, 0.7),
+        )
+        if (number + offset) % one_in == 0:
+            yield case
+
+
+def _of_hosts(rng: random.Random, hosts: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
+    deck, deck_host = _Deck(rng, tuple(BREAKS)), _Deck(rng, hosts)
     for moment, share in SHARES.items():
         for turn in range(share):
-            number += 1
             harmless = moment in {"kill:before-confirm", "kill:in-confirm", "two"} or (
                 moment == "kill:in-look" and turn % 2
             )
-            case = Case(
-                number,
-                next(deck_host),
-                "harmless" if harmless else next(deck),
-                moment,
-                rng.choice(("systemd-run", "systemd-run", "systemd-run", "nohup")),
-                60 if moment.startswith(("reboot", "power")) else rng.choice((4, 5, 6, 8)),
-                rng.uniform(0.0, 0.7),
-            )
-            if (number + offset) % one_in == 0:
-                yield case
+            yield next(deck_host), "harmless" if harmless else next(deck), moment
 
 
-Report = Callable[[str], None]
+def _of_databases(rng: random.Random, hosts: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
+    deck_host = _Deck(rng, hosts)
+    decks = {
+        engine: _Deck(rng, tuple(name for name, step in DATABASE_BREAKS.items() if step.group == engine))
+        for engine in ("mysql", "postgresql")
+    }
+    for moment, share in DATABASE_SHARES.items():
+        for _ in range(share):
+            host = next(deck_host)
+            yield host, next(decks[DATABASES[host]]), moment

@@ -66,6 +66,7 @@ def main() -> None:
                 looked = ask(second, lambda nonce: tx.look(nonce, []), 30.0)
                 good = looked["who"].text.startswith("0\n") and all(one.rc == 0 for one in looked.values())
                 good = good and not ways.ways_in(app, host, first=False)[1]
+                good = good and not any(ways.no_database(app, database) for database in ways.databases_on(app, host))
                 if good:
                     say("before-confirm")
                     say("in-confirm")

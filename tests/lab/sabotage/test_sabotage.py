@@ -20,9 +20,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import dbmanifest
 import pytest
 from hardening import HostUnderChange, differences
-from sabotage import Case, cases
+from sabotage import DATABASES, Case, cases
 
 from agent.change import transaction
 from agent.change.transaction import Transaction
@@ -36,6 +37,8 @@ from agent.model.errors import AgentError
 
 SEED = os.environ.get("AGENT_SEED", "2027")
 HOSTS = ("node-06", "node-04", "bastion-01", "inner-01")
+LANES = (("node-06",), ("node-04",), ("bastion-01", "inner-01"), ("db-01",), ("db-02", "db-03"))
+"""Hosts of a lane have their cases one after the other, lanes run at the same time; what lies behind a bastion is in its lane."""
 ROOT = Path(__file__).resolve().parents[3]
 AGENT = ROOT / "tests" / "support" / "sabotage_agent.py"
 SLACK = 12.0
@@ -54,6 +57,7 @@ cd / && find etc home/ops -xdev -printf '%y %m %U:%G %p %l\n' | sort; find etc h
 systemctl is-active ssh nftables cron; ss -Hltn | awk '{print $4}' | sort -u; nft list ruleset
 """
 """What the sabotage can reach: bytes, modes, owners; whether services run; who listens; the packet filter."""
+DATABASE_MANIFEST = {"mysql": dbmanifest.MARIADB, "postgresql": dbmanifest.POSTGRESQL}
 OVER = """cd /var/lib/secops-agent/tx 2>/dev/null || exit 0
 for d in */; do [ ! -d "$d" ] || [ -e $d/undone ] || [ -e $d/claimed.agent ] || [ -e $d/opening ] || { echo not over: $(ls $d); }; done"""
 """A harmless change locks nobody out, so its timer is waited for; so is the second undo after a reboot."""
@@ -129,7 +133,8 @@ class Saboteur:
         self.before = self.manifest()
 
     def manifest(self) -> list[str]:
-        return self.under.root(MANIFEST + "\n:").splitlines()
+        engine = DATABASES.get(self.host.name, "")
+        return self.under.root(f"{MANIFEST}\n{DATABASE_MANIFEST.get(engine, '')}\n:").splitlines()
 
     def run(self, case: Case) -> Outcome:
         """Do it, then look at everything. The host is as before when it returns, or the outcome says what is wrong."""
@@ -157,7 +162,7 @@ class Saboteur:
         return out
 
     def _transaction(self, case: Case) -> Transaction:
-        return Transaction(f"s{secrets.token_hex(5)}", (case.step,), ("sshd",), ttl=case.ttl, arm=(case.arm,))
+        return Transaction(f"s{secrets.token_hex(5)}", (case.step,), (case.step.group,), ttl=case.ttl, arm=(case.arm,))
 
     def _sabotage(self, case: Case, txs: list[Transaction], out: Outcome) -> float:
         """Returns when the timer, or the boot, began to run."""
@@ -248,15 +253,11 @@ class Saboteur:
             out.wrong.append(f"two agents: {told}")
 
     def _back(self, began: float, limit: float, out: Outcome) -> bool:
-        """A fresh privileged login by every declared way, also through it to what lies behind; and it is over."""
+        """A fresh privileged login by every declared way, to what lies behind and to its databases; and it is over."""
         while True:
             left = "no login"
             with contextlib.suppress(AgentError):
-                for way in ways.ways(self.host):
-                    ways.log_in(self.under.app, self.host, way)
-                left = (
-                    "; ".join(ways.ways_in(self.under.app, self.host, first=False)[1]) or self.under.root(OVER).strip()
-                )
+                left = self._shut_out()
             out.back = time.monotonic() - began
             if not left:
                 return True
@@ -264,6 +265,15 @@ class Saboteur:
                 out.wrong.append(f"after {out.back:.0f} s: {left}")
                 return False
             time.sleep(0.3)
+
+    def _shut_out(self) -> str:
+        """Ways that do not lead in, or what is not over yet. Raises AgentError when the first of them does not."""
+        app = self.under.app
+        for way in ways.ways(self.host):
+            ways.log_in(app, self.host, way)
+        shut = ways.ways_in(app, self.host, first=False)[1]
+        silent = [ways.no_database(app, database) for database in ways.databases_on(app, self.host)]
+        return "; ".join(filter(None, [*shut, *silent])) or self.under.root(OVER).strip()
 
     def _look(self, case: Case, txs: list[Transaction], out: Outcome) -> None:
         """The journal's word against what is there."""
@@ -300,7 +310,7 @@ class Saboteur:
 
 
 def campaign(chosen: list[Case]) -> list[Outcome]:
-    """Cases of one host one after the other, hosts at the same time; bastion and what lies behind it count as one."""
+    """All these cases, by lanes, with a line each and a table at the end."""
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout.strip()
@@ -325,10 +335,8 @@ def campaign(chosen: list[Case]) -> list[Outcome]:
                 say(str(done[-1]))
         return done
 
-    with ThreadPoolExecutor(len(HOSTS)) as pool:
-        outcomes = [
-            one for done in pool.map(lane, [("node-06",), ("node-04",), ("bastion-01", "inner-01")]) for one in done
-        ]
+    with ThreadPoolExecutor(len(LANES)) as pool:
+        outcomes = [one for done in pool.map(lane, LANES) for one in done]
     say(f"{'moment':20} {'cases':>5} {'wrong':>5} {'longest':>8}")
     for moment in dict.fromkeys(one.case.moment for one in sorted(outcomes, key=lambda one: one.case.number)):
         mine = [one for one in outcomes if one.case.moment == moment]
@@ -345,7 +353,11 @@ def campaign(chosen: list[Case]) -> list[Outcome]:
 
 def picked(one_in: int) -> list[Case]:
     numbers = {int(number) for number in os.environ.get("AGENT_CASES", "").split(",") if number}
-    return [case for case in cases(SEED, HOSTS, 1 if numbers else one_in) if not numbers or case.number in numbers]
+    return [
+        case
+        for case in cases(SEED, HOSTS, tuple(DATABASES), 1 if numbers else one_in)
+        if not numbers or case.number in numbers
+    ]
 
 
 def test_a_tenth_of_the_sabotage_locks_nobody_out_and_tells_no_lie(lab):
