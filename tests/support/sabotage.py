@@ -82,6 +82,8 @@ HARMLESS = _step(
 
 DATABASES = {"db-01": "mysql", "db-02": "postgresql", "db-03": "postgresql"}
 """Hosts of the lab that bear a database, and the group of changes that it takes."""
+LIBRARY = {"sshd": ("sshd",), "mysql": ("mysql",), "postgresql": ("splice", "postgresql")}
+"""Modules of the shell library that the changes of a group need."""
 MARIADB, POSTGRESQL = "3306", "5432"
 _HBA = "/etc/postgresql/15/main/pg_hba.conf"
 _DROPIN = "/etc/mysql/mariadb.conf.d/zz-sabotage.cnf"
@@ -98,7 +100,7 @@ def _maria_scan(name: str, how: str) -> Step:
 
 
 def _maria_start(name: str, line: str) -> Step:
-    handles = (*_files(_DROPIN), Handle("mysqlrun", ("mariadb.service", "-")))
+    handles = (*_files(_DROPIN), Handle("mysqlrun", ("mariadb.service", "mariadb.socket")))
     write = f"printf '[mariadbd]\\n{line}\\n' | e_put {_DROPIN}"
     return _maria(name, write, *handles, acts=(Act("restart", ("mariadb.service",)),))
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import dbmanifest
 import pytest
 from hardening import HostUnderChange, differences
-from sabotage import DATABASES, Case, cases
+from sabotage import DATABASES, LIBRARY, Case, cases
 
 from agent.change import transaction
 from agent.change.transaction import Transaction
@@ -162,7 +162,9 @@ class Saboteur:
         return out
 
     def _transaction(self, case: Case) -> Transaction:
-        return Transaction(f"s{secrets.token_hex(5)}", (case.step,), (case.step.group,), ttl=case.ttl, arm=(case.arm,))
+        return Transaction(
+            f"s{secrets.token_hex(5)}", (case.step,), LIBRARY[case.step.group], ttl=case.ttl, arm=(case.arm,)
+        )
 
     def _sabotage(self, case: Case, txs: list[Transaction], out: Outcome) -> float:
         """Returns when the timer, or the boot, began to run."""
