@@ -41,7 +41,8 @@ BREAKS: dict[str, Step] = {
     "sshd-syntax": _sshd("sshd-syntax", "Sillyness yes"),
     "sshd-port": _sshd("sshd-port", "Port 2222"),
     "sshd-no-keys": _sshd("sshd-no-keys", "PubkeyAuthentication no"),
-    "sshd-nobody": _sshd("sshd-nobody", "AllowUsers nobody-at-all"),
+    # AllowUsers of several files add up; one that denies wins
+    "sshd-deny": _sshd("sshd-deny", "DenyUsers ops"),
     "sshd-elsewhere": _sshd("sshd-elsewhere", "ListenAddress 127.0.0.1"),
     "sshd-host-keys": _step("sshd-host-keys", f"chmod 666 {' '.join(_KEYS)}", *_KEYS, acts=RESTART),
     "sshd-gone": _step("sshd-gone", f"rm {SSHD}", SSHD, acts=RESTART),

@@ -32,8 +32,11 @@ SELECT format('ALTER ROLE %I %s %s %s %s %s %s %s CONNECTION LIMIT %s', j->>'rol
   CASE WHEN (j->>'rolbypassrls')::bool THEN 'BYPASSRLS' ELSE 'NOBYPASSRLS' END, j->>'rolconnlimit') FROM _was
 UNION ALL SELECT format('ALTER ROLE %I PASSWORD %L', j->>'rolname', j->>'rolpassword') FROM _was, pg_authid a
   WHERE a.rolname=j->>'rolname' AND a.rolpassword IS DISTINCT FROM j->>'rolpassword'
-UNION ALL SELECT format('ALTER ROLE %I VALID UNTIL %L', j->>'rolname', COALESCE(j->>'rolvaliduntil','infinity')) FROM _was, pg_authid a
-  WHERE a.rolname=j->>'rolname' AND a.rolvaliduntil IS DISTINCT FROM (j->>'rolvaliduntil')::timestamptz \gexec
+UNION ALL SELECT format('ALTER ROLE %I VALID UNTIL %L', j->>'rolname', j->>'rolvaliduntil') FROM _was, pg_authid a
+  WHERE a.rolname=j->>'rolname' AND j->>'rolvaliduntil' IS NOT NULL AND a.rolvaliduntil IS DISTINCT FROM (j->>'rolvaliduntil')::timestamptz \gexec
+-- no statement says "never" once a day was given; 'infinity' means the same and is not the same
+UPDATE pg_catalog.pg_authid a SET rolvaliduntil=NULL FROM _was
+  WHERE a.rolname=j->>'rolname' AND j->>'rolvaliduntil' IS NULL AND a.rolvaliduntil IS NOT NULL;
 SELECT format('GRANT %I TO %I%s%s', i.j->>'g', w.j->>'rolname',
   CASE WHEN i.j->>'inherit' IS NULL THEN CASE WHEN (i.j->>'admin')::bool THEN ' WITH ADMIN OPTION' ELSE '' END
   ELSE format(' WITH ADMIN %s, INHERIT %s, SET %s', (i.j->>'admin')::bool, (i.j->>'inherit')::bool, (i.j->>'set')::bool) END,
