@@ -6,6 +6,7 @@ It prints `EVENT WORDS` lines at once; what they announce follows them.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pickle
 import secrets
@@ -38,9 +39,10 @@ def ask(session, script, seconds):
 def cut(session) -> None:
     """End the connection from our side, without a word."""
     sock = session._connection._transport.sock
-    if isinstance(sock, socket.socket):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    sock.close()
+    with contextlib.suppress(OSError):  # it may be closed already
+        if isinstance(sock, socket.socket):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()
 
 
 def main() -> None:
