@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 from agent.model.errors import AgentError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent.advisories.store import FeedStore
     from agent.declared import Contract
     from agent.ledger import EvidenceLedger
@@ -25,13 +27,24 @@ if TYPE_CHECKING:
     from agent.model.finding import RiskException
     from agent.model.hardening import Policy
     from agent.model.period import Period
-    from agent.model.ports import Clock
+    from agent.model.ports import Clock, CredentialSource
+    from agent.model.secret import Secret
     from agent.session import SshSessions
     from agent.store.engine import Store
+    from agent.vault.keyfile import Key
+    from agent.vault.vault import Vault
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _nobody(what: str) -> None:
+    del what
+
+
+def _unheard(text: str) -> None:
+    del text
 
 
 def find_workspace(start: Path) -> Path:
@@ -57,6 +70,10 @@ class App:
     folder: Path | None = None
     """What -C or $AGENT_WORKSPACE named; None: look upward from the current folder."""
     clock: Clock = field(default=_now)
+    ask: Callable[[str], Secret | None] = field(default=_nobody)
+    """Asks who sits at the terminal for a secret; None where nobody does."""
+    warn: Callable[[str], None] = field(default=_unheard)
+    """Takes a warning."""
 
     @cached_property
     def root(self) -> Path:
@@ -141,6 +158,34 @@ class App:
 
         return open_ledger(self.state, keys_folder(self.root), self.store, clock=self.clock)
 
+    @property
+    def vault_key(self) -> Path:
+        """The key file that opens the vault; beside the evidence keys, outside state/."""
+        from agent.ledger import keys_folder
+        from agent.vault.keyfile import FILE
+
+        return keys_folder(self.root) / FILE
+
+    @property
+    def has_vault(self) -> bool:
+        """Whether this workspace has a vault. Raises StoreError."""
+        from agent.vault import opening
+
+        return opening.exists(self.store)
+
+    @cached_property
+    def vault(self) -> Vault:
+        """The secrets of this workspace, unlocked. Raises RefusedError, IntegrityError, StoreError."""
+        from agent.vault import opening
+
+        return opening.unlock(self.store, self.ledger, self.clock, self.find_key())
+
+    def find_key(self) -> Key:
+        """What opens the vault here. Raises RefusedError."""
+        from agent.vault.keyfile import find
+
+        return find(self.vault_key, os.environ, lambda: self.ask("passphrase of the vault"), self.warn)
+
     @cached_property
     def feeds(self) -> FeedStore:
         """The imported advisories of this workspace; empty when none were. Raises StoreError."""
@@ -155,13 +200,21 @@ class App:
 
     def new_sessions(self) -> SshSessions:
         """Ways that share no connection with any other: a fresh login is one that nothing kept open."""
-        from agent.session import FileCredentials, SshSessions
+        from agent.session import SshSessions
 
-        return SshSessions(
-            self.inventory,
-            FileCredentials(self.state / "credentials.yaml"),
-            self.root / "inventory" / "known_hosts",
-        )
+        return SshSessions(self.inventory, self.credentials, self.root / "inventory" / "known_hosts")
+
+    @cached_property
+    def credentials(self) -> CredentialSource:
+        """Keys from the file; passwords from the vault where there is one, else from the file as well."""
+        from agent.session import FileCredentials
+
+        held = FileCredentials(self.state / "credentials.yaml")
+        if not self.has_vault:
+            return held
+        from agent.vault.credentials import VaultCredentials
+
+        return VaultCredentials(lambda: self.vault, held)
 
     def require_ops_location(self) -> None:
         """Refuse unless this machine is a designated ops location (every verb that reaches a target).

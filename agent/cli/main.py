@@ -8,10 +8,14 @@ import sys
 import traceback
 from enum import IntEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from agent import __version__
+
+if TYPE_CHECKING:
+    from agent.model.secret import Secret
 
 
 class Exit(IntEnum):
@@ -37,6 +41,8 @@ VERBS = {
     "exceptions": "List accepted risks; import and export them as VEX.",
     "orders": "List and enter the customer's rectification orders.",
     "due": "List what must be settled by which day, and who is told.",
+    "vault": "Make, open, check, back up the vault of secrets.",
+    "password": "Check a password against the policy; make a new one.",
     "feeds": "Import advisories, show their age, bundle them.",
     "evidence": "Verify, show or export sealed evidence.",
     "report": "Render a report in HTML, DOCX and PDF.",
@@ -84,7 +90,16 @@ def cli(ctx: click.Context, folder: Path | None) -> None:
     from agent.app import App
 
     if ctx.obj is None:
-        ctx.obj = App(folder)
+        ctx.obj = App(folder, ask=_ask, warn=lambda text: click.echo(f"warning: {text}", err=True))
+
+
+def _ask(what: str) -> Secret | None:
+    """Ask at the terminal, unseen; None where there is none."""
+    from agent.model.secret import Secret
+
+    if not (sys.stdin and sys.stdin.isatty()):
+        return None
+    return Secret(click.prompt(what, hide_input=True, err=True))
 
 
 def mute(*, err: bool = False) -> None:

@@ -8,8 +8,8 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from agent.ledger.files import replace_private
 from agent.model.errors import IntegrityError, StoreError
+from agent.store.files import replace_private
 
 if TYPE_CHECKING:
     from pathlib import Path

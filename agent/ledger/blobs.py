@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 import zstandard
 from cryptography.exceptions import InvalidTag
 
-from agent.ledger.files import fsync_folder, write_private
 from agent.ledger.suites import NONCE, Suite, named
 from agent.model.errors import IntegrityError, StoreError
 from agent.store.errors import from_system
+from agent.store.files import fsync_folder, write_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from agent.ledger.blobs import row_of
-from agent.ledger.files import fsync_folder, write_private
 from agent.ledger.rows import line_of
 from agent.model.errors import IntegrityError, StoreError
 from agent.store.errors import from_system
+from agent.store.files import fsync_folder, write_private
 from agent.store.schema import blob, checkpoint, ledger_entry
 
 if TYPE_CHECKING:

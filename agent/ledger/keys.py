@@ -23,9 +23,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from agent.ledger.files import fsync_folder, write_private
 from agent.ledger.suites import AES, NONCE
 from agent.model.errors import RefusedError, StoreError
+from agent.store.files import fsync_folder, write_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Connection, insert, select
 
@@ -12,23 +12,24 @@ from agent.ledger import anchor as anchors
 from agent.ledger.blobs import BlobRow, Blobs, Envelope, row_of
 from agent.ledger.chain import GENESIS, Checkpoint, canonical, entry_hash
 from agent.ledger.export import export
-from agent.ledger.gather import Gatherer
 from agent.ledger.rows import evidence_of, last_checkpoint, line_of, recompute, tip
 from agent.ledger.suites import AES, usable
 from agent.ledger.verify import verify
 from agent.model.errors import IntegrityError
 from agent.model.evidence import Evidence, Verification
+from agent.store.gather import Gatherer
 from agent.store.schema import blob, checkpoint, ledger_entry
 from agent.store.times import to_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from agent.ledger.keys import Keys, PublicKeys
     from agent.model.ports import Clock
     from agent.store.engine import Store
 
+Done = TypeVar("Done")
 _NAME_CAP = 40
 """As schema.ledger_entry says."""
 
@@ -95,6 +96,31 @@ class EvidenceLedger:
             raise ValueError(f"kind and run have at most {_NAME_CAP} characters, and kind is not empty")
         with self.blobs.session():
             return self._commits.do(_Batch(items, self._prepare(items)))
+
+    def seal_with(self, kind: str, payload: bytes, work: Callable[[Connection], Done]) -> Done:
+        """Seal a payload and do work in the same transaction: both or neither; what the work returns.
+
+        Raises:
+            StoreError, IntegrityError: as `seal`; whatever the work raises.
+        """
+        item = Item(kind, payload)
+        spare: list[str] = []
+        with self.blobs.session():
+            prepared = self._prepare([item])
+            with self.store.write() as connection:
+                self._check_anchor(connection)
+                rows = self._insert_blobs(connection, prepared, spare)
+                sealed = self._append(connection, tip(connection), [item], rows)[-1]
+                done = work(connection)
+            for unused in spare:
+                self.blobs.discard(unused)
+            self._advance(sealed.seq, sealed.hash, to_text(sealed.at))
+        return done
+
+    def current(self) -> None:
+        """Raises IntegrityError when the database is older than the last known head."""
+        with self.store.read() as connection:
+            self._check_anchor(connection)
 
     def open(self, seq: int) -> bytes:
         """Return the payload of an entry, decrypted and checked.

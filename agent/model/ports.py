@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from agent.model.asset import Database, Host
 from agent.model.evidence import Evidence
 from agent.model.secret import Secret
 from agent.model.session import Command, Result
 
+Done = TypeVar("Done")
 Clock = Callable[[], datetime]
 """Returns the present as an aware UTC datetime; injected, never faked by a switch."""
 
@@ -78,4 +79,12 @@ class Ledger(Protocol):
 
     def open(self, seq: int) -> bytes:
         """The payload of an entry, decrypted and checked. Raises IntegrityError."""
+        ...
+
+    def seal_with(self, kind: str, payload: bytes, work: Callable[[Any], Done]) -> Done:
+        """Seal a payload and do work in the same transaction, whose connection it gets: both or neither."""
+        ...
+
+    def current(self) -> None:
+        """Raises IntegrityError when the store is older than the last known head of the chain."""
         ...

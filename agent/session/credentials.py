@@ -15,6 +15,7 @@ from agent.model.asset import Database, Host
 from agent.model.errors import UnreachedError
 from agent.model.observation import Reason
 from agent.model.secret import Secret
+from agent.store.files import replace_private
 
 _LARGEST = 1 << 20
 _FIELDS = {"hosts": ("login", "sudo"), "databases": ("password",)}
@@ -69,6 +70,18 @@ class FileCredentials:
         with self._lock:
             if self._held is None:
                 self._held = self._read()
+
+    def held(self) -> dict[tuple[str, str, str], Secret]:
+        """Every password by (`hosts` or `databases`, name, field). Raises UnreachedError(`credential-missing`)."""
+        return dict(self._get().secrets)
+
+    def keep_keys_only(self) -> None:
+        """Write the file anew without its passwords; `key` and `keys` stay. Raises UnreachedError, OSError."""
+        held = self._get()
+        body = ({"key": held.key} if held.key else {}) | ({"keys": held.keys} if held.keys else {})
+        replace_private(self.path, yaml.safe_dump(body, allow_unicode=True).encode())
+        with self._lock:
+            self._held = None
 
     def key_file(self, host: Host) -> str:
         """Path of the private key for that host. Raises UnreachedError(`credential-missing`)."""

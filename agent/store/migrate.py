@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from agent.store.engine import Store
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision in migrations/versions; a test holds the two together."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x5EC0_0002

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -166,6 +167,61 @@ closure = Table(
     Column("closure", String(20), nullable=False),
     Column("body", Text, nullable=False),
 )
+
+# --- secrets (agent.vault through agent.store.secrets) ----------------------------
+
+vault = Table(
+    "vault",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("created_at", String(32), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("balance", LargeBinary, nullable=False),
+)
+"""One row. `balance` binds all records together: see agent.vault.balance."""
+
+vault_slot = Table(
+    "vault_slot",
+    metadata,
+    Column("name", String(60), primary_key=True),
+    Column("kind", String(20), nullable=False),
+    Column("public", LargeBinary, nullable=False),
+    Column("params", Text, nullable=False),
+    Column("created_at", String(32), nullable=False),
+    CheckConstraint("kind in ('passphrase','keyfile','officer')", name="kind"),
+)
+
+vault_root = Table(
+    "vault_root",
+    metadata,
+    Column("slot", String(60), ForeignKey("vault_slot.name"), primary_key=True),
+    Column("zone", String(60), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+secret = Table(
+    "secret",
+    metadata,
+    Column("account", String(200), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("zone", String(60), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("reuse", LargeBinary, nullable=False),
+    Column("made_at", String(32), nullable=False),
+    Column("current_at", String(32), nullable=False, default=""),
+    Column("verified_at", String(32), nullable=False, default=""),
+    Column("ended_at", String(32), nullable=False, default=""),
+    Column("why", Text, nullable=False, default=""),
+    CheckConstraint("state in ('pending','current','previous','void')", name="state"),
+    Index("uq_secret_pending", "account", unique=True, sqlite_where=text("state='pending'"),
+          postgresql_where=text("state='pending'")),
+    Index("uq_secret_current", "account", unique=True, sqlite_where=text("state='current'"),
+          postgresql_where=text("state='current'")),
+    Index("ix_secret_reuse", "reuse"),
+)  # fmt: skip
+"""Versions of what each account was given. Of a destroyed one `sealed` is empty; `reuse` stays: never used again."""
 
 # --- jobs (agent.jobs) ---------------------------------------------------------
 

@@ -1,0 +1,1 @@
+"""Secrets and what is promised of them: password policy, generation."""
