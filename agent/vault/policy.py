@@ -77,4 +77,4 @@ def _guesses(text: str) -> float:
         return 0.0
     from zxcvbn import zxcvbn  # noqa: PLC0415 - its dictionaries cost a tenth of a second
 
-    return float(zxcvbn(text[:_LONGEST])["guesses"])  # type: ignore[no-untyped-call]
+    return float(zxcvbn(text[:_LONGEST])["guesses"])

@@ -217,7 +217,8 @@ class Vault:
             shown: whose texts.
             more: who, and why.
         """
-        self._do(what, shown, lambda _: [], **more)
+        said: dict[str, Any] = dict(more)
+        self._do(what, shown, lambda _: [], **said)
 
     def destroy(self, days: int = UNDERTAKING.void_days) -> int:
         """Take away the texts of versions that ended longer ago than that; what tells reuse stays. Returns how many."""

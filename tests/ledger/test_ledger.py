@@ -394,7 +394,7 @@ def _whole(root: Path, acknowledged: int) -> None:
 
 @pytest.mark.parametrize(
     ("limit", "size"),
-    [(200_000, 300_000), (150_000, 100)],
+    [(250_000, 350_000), (200_000, 100)],
     ids=["the blob does not fit", "the database does not fit"],
 )
 def test_a_full_disk_is_a_clear_error_and_the_chain_stays_whole(tmp_path, limit, size):
