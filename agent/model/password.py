@@ -69,6 +69,8 @@ class PasswordPolicy:
     """Characters from which on a run counts."""
     void_days: int = 90
     """Days that a candidate is kept which never became current: a change in flight can land late."""
+    exception: str = ""
+    """Why it may ask for less than the undertaking, who allowed it, until when."""
 
 
 UNDERTAKING = PasswordPolicy()

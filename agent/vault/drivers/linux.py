@@ -1,0 +1,74 @@
+"""Linux accounts: chpasswd by standard input; proven by SSH, by su, or by pam_unix' own helper in place."""
+
+from __future__ import annotations
+
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from agent.model.account import Way
+from agent.vault.drivers.contract import Change, Login
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agent.model.frames import Answer
+    from agent.model.secret import Secret
+
+_WORD = "secops-is-in"
+_NO = "Authentication failure"
+"""PAM_AUTH_ERR in the C locale (Linux-PAM, pam_strerror.c); util-linux' and shadow's su print it."""
+
+
+class Linux:
+    """Users of /etc/passwd with a password in /etc/shadow."""
+
+    kind = "linux"
+    libraries: tuple[str, ...] = ()
+    ways = (Way.SSH, Way.SU, Way.IN_PLACE)
+
+    def change(self, change: Change) -> str:
+        """Set it; an account that does not exist, or is not of this host's files, is refused by chpasswd itself."""
+        user, text = change.account.user, change.secret.reveal()
+        # the builtin printf: no argument of any process, no file
+        return f"printf '%s\\n' {quote(f'{user}:{text}')} | chpasswd"
+
+    def which(self, change: Change, secrets: Sequence[Secret]) -> str:
+        """Ask pam_unix' helper, which root may ask about anybody: no PAM stack runs, so nothing counts as an attempt."""
+        user = quote(change.account.user)
+        lines = [
+            "c=; for f in /usr/sbin/unix_chkpwd /sbin/unix_chkpwd; do [ -x $f ] && c=$f && break; done",
+            '[ -n "$c" ] || { echo "no unix_chkpwd" >&2; exit 3; }',
+            f"getent passwd {user} >/dev/null || {{ echo 'no such user' >&2; exit 4; }}",
+        ]
+        for place, secret in enumerate(secrets):
+            # ends with a zero byte; nothing but the exit code tells
+            lines.append(f"printf '%s\\000' {quote(secret.reveal())} | $c {user} nonull && {{ echo {place}; exit 0; }}")
+        return "\n".join([*lines, "echo none; exit 0"])
+
+    def login(self, change: Change, way: Way) -> str:
+        """`su` from an unprivileged login asks for the password, and takes it from standard input."""
+        if way is not Way.SU:
+            return ""
+        user = quote(change.account.user)
+        return (
+            f"printf '%s\\n' {quote(change.secret.reveal())} | $_low $T su {user} -c 'echo {_WORD}'; rc=$?\n"
+            f's=$(getent passwd {user}); echo "shell ${{s##*:}}"; exit $rc'
+        )
+
+    def logged_in(self, answer: Answer) -> Login:
+        """In, too, where PAM let it pass and the account's shell is one that ends at once."""
+        lines = answer.text.splitlines()
+        shell = next((line.removeprefix("shell ") for line in lines if line.startswith("shell ")), "")
+        if _WORD in lines:
+            return Login.IN
+        if _NO in answer.errors:
+            return Login.REJECTED
+        closed = shell.rpartition("/")[2] in {"nologin", "false"}
+        # 127: no su; "su:" before any other refusal of PAM's or its own
+        return Login.IN if closed and answer.rc == 1 and "su: " not in answer.errors else Login.BARRED
+
+    def finish(self, change: Change) -> str:
+        """Let it expire; a warning a week before."""
+        if not change.days:
+            return ""
+        return f"chage -M {change.days} -W 7 {quote(change.account.user)}"
