@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from agent.advisories.store import FeedStore
     from agent.declared import Contract
     from agent.ledger import EvidenceLedger
+    from agent.model.account import Managed
     from agent.model.asset import Inventory
     from agent.model.control import Control
     from agent.model.finding import RiskException
     from agent.model.hardening import Policy
+    from agent.model.password import PasswordPolicy
     from agent.model.period import Period
     from agent.model.ports import Clock, CredentialSource
     from agent.model.secret import Secret
@@ -145,6 +147,24 @@ class App:
         return load_policy(self.root)
 
     @cached_property
+    def password_policies(self) -> dict[str, PasswordPolicy]:
+        """Password policies by name, as they hold today. Raises DeclaredError."""
+        from agent.declared.passwords import load_password_policies
+        from agent.declared.tickets import SHANGHAI
+
+        return load_password_policies(self.root, self.clock().astimezone(SHANGHAI).date())
+
+    @cached_property
+    def accounts(self) -> tuple[Managed, ...]:
+        """The accounts whose passwords are kept here. Raises DeclaredError."""
+        from agent.declared.accounts import load_accounts
+        from agent.declared.people import load_people
+
+        people = frozenset(word for each in load_people(self.root) for word in (each.name, each.login) if word)
+        policies = frozenset(self.password_policies)
+        return load_accounts(self.root, self.inventory, people, policies, self.policy.service_accounts)
+
+    @cached_property
     def store(self) -> Store:
         """The one database, migrated. Raises StoreError."""
         from agent.store.engine import open_store
@@ -198,11 +218,12 @@ class App:
         """Ways to the targets. Raises DeclaredError when the credential file is unsafe."""
         return self.new_sessions()
 
-    def new_sessions(self) -> SshSessions:
+    def new_sessions(self, credentials: CredentialSource | None = None) -> SshSessions:
         """Ways that share no connection with any other: a fresh login is one that nothing kept open."""
         from agent.session import SshSessions
 
-        return SshSessions(self.inventory, self.credentials, self.root / "inventory" / "known_hosts")
+        known = self.root / "inventory" / "known_hosts"
+        return SshSessions(self.inventory, credentials or self.credentials, known)
 
     @cached_property
     def credentials(self) -> CredentialSource:

@@ -42,7 +42,7 @@ VERBS = {
     "orders": "List and enter the customer's rectification orders.",
     "due": "List what must be settled by which day, and who is told.",
     "vault": "Make, open, check, back up the vault of secrets.",
-    "password": "Check a password against the policy; make a new one.",
+    "password": "How passwords stand; change, check, show them.",
     "feeds": "Import advisories, show their age, bundle them.",
     "evidence": "Verify, show or export sealed evidence.",
     "report": "Render a report in HTML, DOCX and PDF.",

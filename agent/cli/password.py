@@ -11,8 +11,12 @@ import click
 from agent.cli.main import Exit
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from agent.app import App
+    from agent.model.account import Managed
     from agent.model.secret import Secret
+    from agent.vault.standing import Standing
 
 _LONGEST = 4096
 
@@ -64,6 +68,166 @@ def show(app: App, account: str, reason: str) -> None:
     text = app.vault.reveal(found[0])
     app.vault.tell("shown", found, to=app.operator, reason=reason.strip())
     click.echo(text.reveal())
+
+
+@command.command("status")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.pass_obj
+def status(app: App, *, as_json: bool) -> int:
+    """Show every managed account: age, days left, policy, how and when it was last proven. Nothing is decrypted.
+
+    Exit codes: 0 all are in time, 1 something is due, overdue, missing or not settled.
+    """
+    from agent.flows.passwords import status as standings
+    from agent.vault.standing import State
+
+    found = standings(app)
+    if as_json:
+        for one in found:
+            click.echo(
+                json.dumps(
+                    {
+                        "account": one.account.id,
+                        "kind": one.account.kind,
+                        "state": one.state,
+                        "age": one.age,
+                        "left": one.left,
+                        "policy": one.account.policy,
+                        "verified": one.verified,
+                        "way": one.way,
+                        "why": one.why,
+                    },
+                    ensure_ascii=False,
+                )
+            )
+    else:
+        _table(found)
+    return Exit.CLEAN if all(one.state is State.GOOD for one in found) else Exit.FINDINGS
+
+
+def _table(found: Sequence[Standing]) -> None:
+    from collections import Counter
+
+    from agent.cli.table import echo_table
+    from agent.vault.standing import WORDS
+
+    rows = [
+        (
+            one.account.id,
+            one.account.kind,
+            WORDS[one.state],
+            "-" if one.age is None else str(one.age),
+            "-" if one.left is None else str(one.left),
+            one.account.policy,
+            one.verified[:10] or "-",
+            one.way or "-",
+            one.why,
+        )
+        for one in found
+    ]
+    echo_table(("account", "kind", "state", "age", "left", "policy", "proven", "by", ""), rows)
+    counts = Counter(one.state for one in found)
+    click.echo(f"{len(found)} accounts: " + ", ".join(f"{WORDS[state]} {count}" for state, count in counts.items()))
+
+
+@command.command("audit")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.pass_obj
+def audit(app: App, *, as_json: bool) -> int:
+    """Hold every current password to its policy and say what breaks it, and where. No password is shown.
+
+    Exit codes: 0 nothing is wrong, 1 something is.
+    """
+    from agent.flows.passwords import audit as audited
+    from agent.model.password import WORDS
+
+    found = audited(app)
+    wrong = [one for one in found if one.faults]
+    for one in found if as_json else wrong:
+        if as_json:
+            body = {"account": one.account, "managed": one.managed, "policy": one.policy}
+            body |= {"faults": [fault.value for fault in one.faults], "also": one.also}
+            click.echo(json.dumps(body, ensure_ascii=False))
+        else:
+            also = f"（同于 {'、'.join(one.also)}）" if one.also else ""
+            click.echo(f"{one.account}: {'；'.join(WORDS[fault] for fault in one.faults)}{also}")
+    if not as_json:
+        click.echo(f"{len(found)} passwords, {len(wrong)} of them break their policy")
+    return Exit.FINDINGS if wrong else Exit.CLEAN
+
+
+@command.command("rotate")
+@click.option("--due", is_flag=True, help="What is due by its policy, missing or not settled.")
+@click.option("--all", "everything", is_flag=True, help="Every managed account.")
+@click.option("--account", "names", multiple=True, help="An account, or all of a target; may be given again.")
+@click.option("--settle", is_flag=True, help="Only find out what an earlier run left open; change nothing else.")
+@click.option("--reason", default="", help="Sealed with the result.")
+@click.option("--dry-run", is_flag=True, help="Name the accounts and what depends on them, and stop.")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.pass_obj
+def rotate(
+    app: App,
+    names: tuple[str, ...],
+    reason: str,
+    *,
+    due: bool,
+    everything: bool,
+    settle: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Give accounts new passwords. None is ever lost: what a kill or a cut line leaves open, the next run settles.
+
+    Exit codes: 0 all were changed, 1 some kept the old one or were held back, 3 some were not reached or are open.
+    """
+    from agent.flows import passwords
+
+    if sum((due, everything, bool(names), settle)) != 1:
+        raise click.UsageError("name one of --due, --all, --account, --settle")
+    app.require_ops_location()
+    accounts = (
+        passwords.due(app) if due
+        else passwords.unsettled(app) if settle
+        else passwords.chosen(app, names) if names
+        else [account for account in app.accounts if account.kind != "manual"]
+    )  # fmt: skip
+    if not as_json:
+        _dependents(accounts)
+    if dry_run:
+        click.echo("\n".join(account.id for account in accounts) or "nothing is due")
+        return Exit.CLEAN
+    said = reason.strip() or ("到期轮换" if due else "核实" if settle else "计划轮换")
+    return _rotated(app, accounts, said, settle_only=settle, as_json=as_json)
+
+
+def _dependents(accounts: Sequence[Managed]) -> None:
+    for account in accounts:
+        for each in account.dependents:
+            click.echo(f"{account.id}: also {each.host} {each.file} ({each.key}) {each.service}".rstrip())
+        if account.plan:
+            click.echo(f"{account.id}: {account.plan}")
+
+
+def _rotated(app: App, accounts: Sequence[Managed], reason: str, *, settle_only: bool, as_json: bool) -> int:
+    from agent.flows.rotation import WORDS, Ended, rotate
+
+    done = rotate(app, accounts, reason=reason, settle_only=settle_only)
+    for one in done:
+        if as_json:
+            body = {"account": one.account, "ended": one.ended, "way": one.way, "version": one.version, "why": one.why}
+            click.echo(json.dumps(body, ensure_ascii=False))
+        else:
+            why = f"（{one.why}）" if one.why else ""
+            way = f" {one.way}" if one.ended is Ended.ROTATED else ""
+            click.echo(f"{one.account}: {WORDS[one.ended]}{way}{why}")
+    ends = {one.ended for one in done}
+    if not as_json:
+        counts = {end: sum(one.ended is end for one in done) for end in Ended if end in ends}
+        told = ", ".join(f"{WORDS[end]} {count}" for end, count in counts.items()) or "nothing to do"
+        click.echo(f"{len(done)} accounts: {told}")
+    if ends & {Ended.OPEN, Ended.UNREACHED}:
+        return Exit.INCOMPLETE
+    return Exit.FINDINGS if ends & {Ended.KEPT, Ended.HELD} else Exit.CLEAN
 
 
 @command.command("generate")

@@ -1,14 +1,37 @@
-"""Passwords: what the workspace knows that must not occur in one."""
+"""Passwords of the workspace: how they stand, what is wrong with them, what must not occur in one."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.declared.people import load_people
+from agent.model.errors import AgentError
+from agent.model.password import UNDERTAKING, Fault
+from agent.vault.policy import faults
+from agent.vault.standing import State, standings
+from agent.vault.vault import CURRENT, PASSWORD, PENDING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from agent.app import App
+    from agent.model.account import Managed
     from agent.model.asset import Database, Host
+    from agent.vault.standing import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """What is wrong with one account's password; never the password."""
+
+    account: str
+    faults: tuple[Fault, ...]
+    managed: bool
+    """Whether inventory/accounts.yaml declares it."""
+    policy: str = UNDERTAKING.name
+    also: tuple[str, ...] = ()
+    """Accounts that have or had the same."""
 
 
 def known_names(app: App) -> tuple[str, ...]:
@@ -20,3 +43,71 @@ def known_names(app: App) -> tuple[str, ...]:
     found += [word for person in people for word in (person.name, person.login)]
     found += [contract.customer, contract.vendor]
     return tuple(dict.fromkeys(filter(None, found)))
+
+
+def status(app: App) -> list[Standing]:
+    """How every managed account stands; nothing is decrypted. Raises DeclaredError, IntegrityError."""
+    rows = app.vault.versions(account.id for account in app.accounts)
+    return standings(app.accounts, rows, app.password_policies, app.clock())
+
+
+def due(app: App) -> list[Managed]:
+    """Accounts that are to be changed now, and those whose last change is still open."""
+    wanted = {State.DUE, State.EXPIRED, State.MISSING, State.OPEN, State.HELD}
+    return [one.account for one in status(app) if one.state in wanted and one.account.kind != "manual"]
+
+
+def audit(app: App) -> list[Audited]:
+    """Every current password held to its policy; those without a fault are among them."""
+    names = known_names(app)
+    managed = {account.id: account for account in app.accounts}
+    standing = {one.account.id: one for one in status(app)}
+    found = []
+    for name, rows in app.vault.versions().items():
+        row = next((row for row in rows if row.state == CURRENT and row.kind == PASSWORD), None)
+        if row is None:
+            continue
+        account = managed.get(name)
+        policy = app.password_policies[account.policy] if account else UNDERTAKING
+        text = app.vault.reveal(row)
+        user = name.rpartition("@")[0]
+        wrong = list(faults(text, policy, names=(*names, *filter(None, user.split(":")))))
+        also = app.vault.used(text, but=name)
+        if also:
+            wrong.append(Fault.REUSED)
+        one = standing.get(name)
+        if one and (one.left is None or one.left < 0):
+            wrong.append(Fault.EXPIRED)
+        found.append(Audited(name, tuple(wrong), account is not None, policy.name, also))
+    return found
+
+
+def chosen(app: App, names: Iterable[str]) -> list[Managed]:
+    """Managed accounts by their ids, or by the name of a target: all that are there.
+
+    Raises:
+        AgentError: one is not declared.
+    """
+    found: dict[str, Managed] = {}
+    for name in names:
+        mine = [account for account in app.accounts if name in {account.id, account.target, account.host}]
+        if not mine:
+            raise AgentError(
+                "no such managed account or target",
+                where=name,
+                remedy="see agent password status; declare it in inventory/accounts.yaml",
+            )
+        found |= {account.id: account for account in mine}
+    return list(found.values())
+
+
+def of_person(accounts: Sequence[Managed], person: str, logins: Iterable[str]) -> list[Managed]:
+    """Managed accounts that a person answers for, or that bear one of the person's logins."""
+    words = {person, *logins}
+    return [account for account in accounts if account.person in words or account.user in words]
+
+
+def unsettled(app: App) -> list[Managed]:
+    """Managed accounts with a change whose end is not known."""
+    rows = app.vault.versions(account.id for account in app.accounts)
+    return [account for account in app.accounts if any(row.state == PENDING for row in rows.get(account.id, []))]

@@ -31,6 +31,8 @@ PENDING, CURRENT, PREVIOUS, VOID = "pending", "current", "previous", "void"
 PASSWORD, SSH_KEY, KEY = "password", "ssh-key", "key"
 WHOLE = ""
 """The zone that is the vault's own: its root key binds all records together."""
+IMPORTED = "imported"
+"""Said of a current version that was taken over: nobody knows how old it is."""
 _TRIES = 50
 REUSE = "vault:reuse"
 """The account of the key that tells reuse."""
@@ -154,7 +156,7 @@ class Vault:
         """Keep what accounts have already (an import). Raises like `pend`, but reuse is for the audit to find."""
         return self._add(new, CURRENT, verified=verified)
 
-    def promote(self, row: Row, *, verified: bool = True) -> Row:
+    def promote(self, row: Row, *, verified: bool = True, why: str = "") -> Row:
         """A pending version is what the account has now; the one before it is kept as previous.
 
         Raises:
@@ -168,11 +170,17 @@ class Vault:
             was = _only(mine, row.version, PENDING)
             ended = [(row, replace(row, state=PREVIOUS, ended_at=now)) for row in mine if row.state == CURRENT]
             # the old one first: no moment has two
-            done[:] = [replace(was, state=CURRENT, current_at=now, verified_at=now if verified else "")]
+            done[:] = [replace(was, state=CURRENT, current_at=now, verified_at=now if verified else "", why=why)]
             return [*ended, (was, done[0])]
 
         self._do("promote", [row], work)
         return done[0]
+
+    def promote_all(
+        self, made: Sequence[Row], *, verified: bool = True, why: Mapping[str, str] | None = None
+    ) -> list[Row]:
+        """As `promote`, many in one transaction; `why` by account."""
+        return [self.promote(row, verified=verified, why=(why or {}).get(row.account, "")) for row in made]
 
     def verified(self, row: Row) -> Row:
         """A current version was just logged in with."""
@@ -351,6 +359,7 @@ class Vault:
                     one.account, version, one.zone, one.kind, state,
                     seal(self._root(one.zone), self.id, one.account, version, text), reuse_of(self._reuse, text), now,
                     current_at=now if state == CURRENT else "", verified_at=now if verified else "",
+                    why=IMPORTED if state == CURRENT else "",
                 )
             )  # fmt: skip
         if state == PENDING:

@@ -68,15 +68,16 @@ class Driver(Protocol):
         """
         ...
 
-    def which(self, change: Change, secrets: Sequence[Secret]) -> str:
+    def which(self, change: Change, secrets: Sequence[Secret], said: str = "") -> str:
         """Shell that prints the place of the secret that the target's own record holds, or `none`, and counts no login.
 
-        Empty where the target cannot tell; then logins tell. Exit code other than 0: it could not be read.
+        It may print `ask TEXT` instead (a salt): then it is composed once more, with the text as `said`. Empty where
+        the target cannot tell; then logins tell. Exit code other than 0: it could not be read.
         """
         ...
 
     def login(self, change: Change, way: Way) -> str:
-        """Shell, on the host, unprivileged: one fresh login with the secret. Empty: it is tried from here (ssh, sql)."""
+        """Shell, on the host, unprivileged: one fresh login with the secret. Empty: tried from here (ssh, sql)."""
         ...
 
     def logged_in(self, answer: Answer) -> Login:

@@ -24,7 +24,7 @@ class Linux:
 
     kind = "linux"
     libraries: tuple[str, ...] = ()
-    ways = (Way.SSH, Way.SU, Way.IN_PLACE)
+    ways: tuple[Way, ...] = (Way.SSH, Way.SU, Way.IN_PLACE)
 
     def change(self, change: Change) -> str:
         """Set it; an account that does not exist, or is not of this host's files, is refused by chpasswd itself."""
@@ -32,8 +32,9 @@ class Linux:
         # the builtin printf: no argument of any process, no file
         return f"printf '%s\\n' {quote(f'{user}:{text}')} | chpasswd"
 
-    def which(self, change: Change, secrets: Sequence[Secret]) -> str:
-        """Ask pam_unix' helper, which root may ask about anybody: no PAM stack runs, so nothing counts as an attempt."""
+    def which(self, change: Change, secrets: Sequence[Secret], said: str = "") -> str:
+        """Ask pam_unix' helper, whom root may ask about anybody: no PAM stack runs, so no attempt is counted."""
+        del said
         user = quote(change.account.user)
         lines = [
             "c=; for f in /usr/sbin/unix_chkpwd /sbin/unix_chkpwd; do [ -x $f ] && c=$f && break; done",

@@ -34,26 +34,26 @@ def _hex(text: str) -> str:
 
 
 def _there(change: Change) -> str:
-    """Shell: `_h` is the account's host part; several of one name are not guessed among."""
+    """Shell: `_u` and `_h` are the account's name and host part; several of one name are not guessed among."""
     user, part = _hex(change.account.user), _hex(change.account.at)
     where = f"HEX(User)='{user}'" + (f" AND HEX(Host)='{part}'" if part else "")
     ask = f"SELECT Host FROM mysql.user WHERE {where};"
-    return f"""my_on {change.port} || {{ echo 'no root login through the socket of port {change.port}' >&2; exit 75; }}
+    return f"""_u={quote(change.account.user)}
+my_on {change.port} || {{ echo 'no root login through the socket of port {change.port}' >&2; exit 75; }}
 _h=$(my_ask {quote(ask)}) || exit 75
 [ -n "$_h" ] || {{ echo 'no such account' >&2; exit 4; }}
 case $_h in *[!A-Za-z0-9.%_:/-]*) echo 'several host parts, or a strange one: name it (at:)' >&2; exit 4 ;; esac"""
 
 
-def _named(change: Change) -> str:
-    """The account in a statement; `$_h` is the shell's. A login name has no quote and no blank (declared.fields)."""
-    return f"'{change.account.user}'@'$_h'"
+_NAMED = "'$_u'@'$_h'"
+"""The account in a statement. A login name has no quote and no blank (declared.fields), and a backslash is itself."""
 
 
 class _Server:
     """What both have in common."""
 
     libraries: tuple[str, ...] = ("mysql.sh",)
-    ways = (Way.SQL,)
+    ways: tuple[Way, ...] = (Way.SQL,)
 
     def login(self, change: Change, way: Way) -> str:
         """Empty: it is tried from here."""
@@ -84,7 +84,7 @@ class MariaDb(_Server):
             f"UPDATE mysql.global_priv SET Priv=JSON_SET(Priv,'\\$.authentication_string','{digest}',"
             f"'\\$.password_last_changed',UNIX_TIMESTAMP()) WHERE {where}; FLUSH PRIVILEGES;"
         )
-        alter = f"ALTER USER {_named(change)} IDENTIFIED VIA mysql_native_password USING '{digest}';"
+        alter = f"ALTER USER {_NAMED} IDENTIFIED VIA mysql_native_password USING '{digest}';"
         return f"""{_there(change)}
 _p=$(my_ask "{plugin}") || exit 75
 case $_p in 'mysql_native_password '[01]|' 0') ;;
@@ -94,8 +94,9 @@ case $_e in
   'ERROR 1290'*|'ERROR 1819'*) _e=$(my_ask "{_QUIET} {row}" 2>&1) && exit 0 ;; esac
 printf '%s\\n' "$_e" | sed -n 's/^\\(ERROR [0-9]* ([0-9A-Z]*)\\).*/\\1/p' >&2; exit 1"""
 
-    def which(self, change: Change, secrets: Sequence[Secret]) -> str:
+    def which(self, change: Change, secrets: Sequence[Secret], said: str = "") -> str:
         """Compare the hash in the server."""
+        del said
         cases = " ".join(f"WHEN '{native_hash(secret)}' THEN {place}" for place, secret in enumerate(secrets))
         ask = (
             f"{_QUIET} SELECT CASE JSON_VALUE(Priv,'\\$.authentication_string') {cases} ELSE 'none' END"
@@ -107,7 +108,7 @@ printf '%s\\n' "$_e" | sed -n 's/^\\(ERROR [0-9]* ([0-9A-Z]*)\\).*/\\1/p' >&2; e
         """Let it expire."""
         if not change.days:
             return ""
-        ask = f"ALTER USER {_named(change)} PASSWORD EXPIRE INTERVAL {change.days} DAY;"
+        ask = f"ALTER USER {_NAMED} PASSWORD EXPIRE INTERVAL {change.days} DAY;"
         return f'{_there(change)}\nmy_ask "{ask}"'
 
 
@@ -119,21 +120,21 @@ class MySql(_Server):
     def change(self, change: Change) -> str:
         """Set it, the old one kept beside it; doing it twice would drop the older, so it is left where it holds."""
         text = change.secret.reveal()
-        alter = f"ALTER USER {_named(change)} IDENTIFIED BY '{text}'"
+        alter = f"ALTER USER {_NAMED} IDENTIFIED BY '{text}'"
         return f"""{_there(change)}
 _e=$(my_ask "{_QUIET} {alter} RETAIN CURRENT PASSWORD;" 2>&1) && exit 0
 case $_e in *'ERROR 1064'*) _e=$(my_ask "{_QUIET} {alter};" 2>&1) && exit 0 ;; esac
 printf '%s\\n' "$_e" | sed -n 's/^\\(ERROR [0-9]* ([0-9A-Z]*)\\).*/\\1/p' >&2; exit 1"""
 
-    def which(self, change: Change, secrets: Sequence[Secret]) -> str:
+    def which(self, change: Change, secrets: Sequence[Secret], said: str = "") -> str:
         """Empty: caching_sha2_password has a salt; a login tells."""
-        del change, secrets
+        del change, secrets, said
         return ""
 
     def finish(self, change: Change) -> str:
         """Drop the old one, and let it expire."""
-        expire = f" ALTER USER {_named(change)} PASSWORD EXPIRE INTERVAL {change.days} DAY;" if change.days else ""
+        expire = f" ALTER USER {_NAMED} PASSWORD EXPIRE INTERVAL {change.days} DAY;" if change.days else ""
         return f"""{_there(change)}
-_e=$(my_ask "ALTER USER {_named(change)} DISCARD OLD PASSWORD;{expire}" 2>&1) && exit 0
+_e=$(my_ask "ALTER USER {_NAMED} DISCARD OLD PASSWORD;{expire}" 2>&1) && exit 0
 case $_e in *'ERROR 1064'*) exit 0 ;; esac
 printf '%s\\n' "$_e" | sed -n 's/^\\(ERROR [0-9]* ([0-9A-Z]*)\\).*/\\1/p' >&2; exit 1"""

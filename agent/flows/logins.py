@@ -1,0 +1,83 @@
+"""Fresh logins with a candidate: the one proof that a password is an account's."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from agent.flows.ways import LOGIN
+from agent.model.account import Way
+from agent.model.errors import AgentError, UnreachedError
+from agent.model.observation import Reason
+from agent.model.text import one_line
+from agent.vault.drivers import Login
+
+if TYPE_CHECKING:
+    from agent.app import App
+    from agent.model.account import Managed
+    from agent.model.asset import Database, Host
+    from agent.model.ports import CredentialSource
+    from agent.model.secret import Secret
+
+_SAYS_NOTHING = ("takes only", "pg_hba.conf", "does not exist", "not permitted to log in", "is not allowed to connect")
+"""A refusal of the way, not of the password."""
+
+
+class Candidate:
+    """Implements `model.ports.CredentialSource`: one account's password is this one, the rest is as it was."""
+
+    def __init__(self, user: str, target: str, secret: Secret, rest: CredentialSource) -> None:
+        self._user, self._target, self._secret, self._rest = user, target, secret, rest
+
+    def key_file(self, host: Host) -> str:
+        """As it was."""
+        return self._rest.key_file(host)
+
+    def password(self, target: Host | Database, purpose: str) -> Secret:
+        """The candidate for its account, whatever the purpose; else as it was."""
+        if (target.user, target.name) == (self._user, self._target):
+            return self._secret
+        return self._rest.password(target, purpose)
+
+
+def by_ssh(app: App, account: Managed, secret: Secret) -> tuple[Login, str]:
+    """Log in by SSH with the password alone; (how it ended, why). Nothing is run: the account's shell may be closed."""
+    host = replace(app.inventory.host(account.host), user=account.user, auth="password")
+    sessions = app.new_sessions(Candidate(account.user, host.name, secret, app.credentials))
+    try:
+        sessions.open(host, LOGIN).close()
+    except UnreachedError as error:
+        return _ended(error)
+    finally:
+        sessions.close()
+    return Login.IN, ""
+
+
+def by_sql(app: App, account: Managed, secret: Secret) -> tuple[Login, str]:
+    """Log in to the database; (how it ended, why)."""
+    database = next(each for each in app.inventory.databases if each.name == account.target)
+    if database.user != account.user:
+        own = {"postgresql": database.dbname}.get(database.engine, "")
+        database = replace(database, user=account.user, dbname=own)
+    sessions = app.new_sessions(Candidate(account.user, database.name, secret, app.credentials))
+    try:
+        with contextlib.closing(sessions.open_sql(database, LOGIN)) as session:
+            session.query("SELECT 1")
+    except UnreachedError as error:
+        return _ended(error)
+    except AgentError as error:  # it is in; a statement that is refused says nothing of the password
+        return Login.IN, one_line(error.message, 160)
+    finally:
+        sessions.close()
+    return Login.IN, ""
+
+
+FROM_HERE = {Way.SSH: by_ssh, Way.SQL: by_sql}
+"""Ways that are tried from here; the others are scripts on the host."""
+
+
+def _ended(error: UnreachedError) -> tuple[Login, str]:
+    why = one_line(f"{error.reason}: {error.message}", 160)
+    refused = error.reason == Reason.AUTH_FAILED and not any(words in error.message for words in _SAYS_NOTHING)
+    return (Login.REJECTED if refused else Login.BARRED), why

@@ -1,0 +1,550 @@
+"""Change passwords so that none is ever lost.
+
+The order is what keeps the promise: a new secret is sealed in the vault (pending) before any target hears of it; the
+target is told through its own root, never through the account itself; a fresh login proves it; then one transaction
+makes it current. Whatever ends this process in between, the next run finds the pending one and asks the target which
+of the two it holds (`settle`) before it does anything else. One process at a time works on a host, here and there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from agent.change.library import TXROOT, modules
+from agent.flows import ways
+from agent.flows.held import held
+from agent.flows.logins import FROM_HERE, Candidate
+from agent.flows.passwords import known_names
+from agent.model.account import Way
+from agent.model.errors import AgentError, IntegrityError, StoreError, UnreachedError
+from agent.model.frames import Section, compose, split
+from agent.model.observation import Reason
+from agent.model.secret import Secret
+from agent.model.session import Command
+from agent.model.text import one_line
+from agent.vault.drivers import DRIVERS, Change, Login
+from agent.vault.generate import CHARACTERS, generate
+from agent.vault.vault import CURRENT, PENDING, VOID, WHOLE, New
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from agent.app import App
+    from agent.model.account import Managed
+    from agent.model.asset import Host
+    from agent.model.frames import Answer
+    from agent.model.ports import Session
+    from agent.vault.drivers import Driver
+    from agent.vault.records import Row
+
+WORKERS = 16
+"""Hosts at a time."""
+LOGINS = 4
+"""Logins at a time to one host; sshd's own MaxStartups begins to refuse at 10."""
+SECONDS = 120.0
+"""For the change of all accounts of one host."""
+_TURN = 30
+"""Seconds that a script waits for another one on the same host."""
+_VOIDS = 3
+"""Candidates of earlier runs that are asked after, newest first: a change in flight can land late."""
+_BUSY = 75
+"""Exit code of a script that did nothing (EX_TEMPFAIL)."""
+
+
+class Ended(StrEnum):
+    """How the rotation of one account ended."""
+
+    ROTATED = "rotated"
+    """Changed, and proven by a fresh login."""
+    UNPROVEN = "unproven"
+    """Changed, as the target says; no login could prove it."""
+    KEPT = "kept"
+    """The old one still holds."""
+    OPEN = "open"
+    """Not known which one holds; both are kept, and the next run asks again."""
+    HELD = "held"
+    """Not tried: a service account without a plan, or no driver for its kind."""
+    UNREACHED = "unreached"
+    """The host was not reached, or another process is at work on it; nothing was tried."""
+
+
+WORDS = {
+    Ended.ROTATED: "已轮换并验证",
+    Ended.UNPROVEN: "已轮换，未能登录验证",
+    Ended.KEPT: "未更改，旧口令有效",
+    Ended.OPEN: "待核实，新旧口令均已保留",
+    Ended.HELD: "未执行",
+    Ended.UNREACHED: "未到达",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """One account's end."""
+
+    account: str
+    ended: Ended
+    why: str = ""
+    way: Way = Way.NONE
+    """How it was proven."""
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A step that is about to be taken, or was taken, for whoever watches."""
+
+    host: str
+    step: str
+    """`settle`, `pend`, `pended`, `change`, `changed`, `prove`, `proven`, `finish`, `finished`, `end`."""
+    count: int = 0
+
+
+Watcher = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """What is known of a change after asking: by which way the secret was proven, or what stands against it."""
+
+    way: Way = Way.NONE
+    ended: Login = Login.BARRED
+    why: str = ""
+    in_force: bool = False
+    """The target's own record holds it."""
+
+
+def rotate(
+    app: App, accounts: Sequence[Managed], watch: Watcher = lambda _: None, *, reason: str, settle_only: bool = False
+) -> list[Rotated]:
+    """Change the passwords of accounts, many hosts at a time; how each ended, in the order given.
+
+    Args:
+        app: the workspace.
+        accounts: which; those of kind `manual` are HELD.
+        watch: told of every step, from many threads.
+        reason: why; sealed with the result.
+        settle_only: ask after what an earlier run left open, and change nothing else.
+
+    Raises:
+        IntegrityError: the vault is not sound; no target was told of anything.
+        StoreError: the store cannot be written. What was pending is kept, and the next run settles it.
+    """
+    app.vault.sound()
+    done: dict[str, Rotated] = {}
+    by_host: dict[str, list[Managed]] = defaultdict(list)
+    for account in accounts:
+        why = "" if settle_only else account.held
+        if account.kind not in DRIVERS:
+            why = "没有自动改密的驱动：agent password manual"
+        if why:
+            done[account.id] = Rotated(account.id, Ended.HELD, why)
+        else:
+            by_host[account.host].append(account)
+    for zone in sorted({account.zone or WHOLE for account in accounts}):
+        app.vault.add_zone(zone)
+    names = known_names(app)
+
+    def one(name: str) -> list[Rotated]:
+        host = app.inventory.host(name)
+        turn = HostRotation(app, host, by_host[name], watch, names=names, reason=reason)
+        return turn.run(settle_only=settle_only)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for results in pool.map(one, by_host):
+            done |= {each.account: each for each in results}
+    return [done[account.id] for account in accounts if account.id in done]
+
+
+@dataclass
+class HostRotation:
+    """The accounts of one host: its users, and those of the databases and services on it."""
+
+    app: App
+    host: Host
+    accounts: Sequence[Managed]
+    watch: Watcher
+    names: Sequence[str] = ()
+    reason: str = ""
+    _done: dict[str, Rotated] = field(default_factory=dict)
+    _secrets: dict[tuple[str, int], Secret] = field(default_factory=dict)
+
+    def run(self, *, settle_only: bool = False) -> list[Rotated]:
+        """Settle, change, prove, promote; how each ended. Raises StoreError, IntegrityError."""
+        try:
+            with held(self.app.state, f"rotation-{self.host.name}"), self._session() as session:
+                self._settle(session)
+                if not settle_only:
+                    self._change(session)
+                self._seal()
+        except (StoreError, IntegrityError):
+            raise
+        except AgentError as error:
+            why = one_line(error.message, 200)
+            for account in self.accounts:
+                self._done.setdefault(account.id, Rotated(account.id, Ended.UNREACHED, why))
+        return [self._done[account.id] for account in self.accounts if account.id in self._done]
+
+    # --- the way in ------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _session(self) -> Iterator[Session]:
+        """A session with root's rights. Where the agent's own password may have changed already, with either."""
+        try:
+            with ways.fresh(self.app, self.host) as session:
+                session.run(Command("true", privileged=True, deadline=ways.LOGIN))
+                yield session
+                return
+        except UnreachedError as error:
+            own = next((each for each in self.accounts if each.own_login and each.kind == "linux"), None)
+            row = self._row(own.id, PENDING) if own else None
+            if own is None or row is None or error.reason not in {Reason.AUTH_FAILED, Reason.SUDO_DENIED}:
+                raise
+        sessions = self.app.new_sessions(Candidate(own.user, self.host.name, self._reveal(row), self.app.credentials))
+        try:
+            with sessions.open(self.host, ways.LOGIN) as session:
+                session.run(Command("true", privileged=True, deadline=ways.LOGIN))
+                yield session
+        finally:
+            sessions.close()
+
+    def _ask(
+        self, session: Session, scripts: Mapping[str, tuple[Driver, str]], *, root: bool = True
+    ) -> dict[str, Answer]:
+        """Run a section for each key, one script for all; answers by key. Raises UnreachedError."""
+        if not scripts:
+            return {}
+        libraries = tuple(dict.fromkeys(name for driver, _ in scripts.values() for name in driver.libraries))
+        preamble = []
+        if root:
+            preamble.append(
+                f"exec 9>>/run/secops-password.lock\n"
+                f"if command -v flock >/dev/null; then flock -w {_TURN} 9 || exit {_BUSY}; fi"
+            )
+        if libraries:
+            preamble.append(f"TX=none; TXROOT=$R{TXROOT}\nhandles() {{ :; }}; acts() {{ :; }}\n")
+            preamble.append(modules(name.removesuffix(".sh") for name in libraries))
+        nonce = secrets.token_hex(16)
+        sections = [Section(key, script) for key, (_, script) in scripts.items()]
+        script = compose(sections, nonce, "\n".join(preamble))
+        result = session.run(Command(script, privileged=root, deadline=SECONDS))
+        return dict(split(result.stdout, result.stderr, nonce))
+
+    # --- what an earlier run left ----------------------------------------------------------------------------------
+
+    def _settle(self, session: Session) -> None:
+        """Find out what every pending secret became. Nothing else is done to the account before that."""
+        pending = {account.id: row for account in self.accounts if (row := self._row(account.id, PENDING))}
+        if not pending:
+            return
+        self.watch(Event(self.host.name, "settle", len(pending)))
+        mine = [account for account in self.accounts if account.id in pending]
+        held_by_target = self._which(session, mine)
+        again: list[Managed] = []
+        for account in mine:
+            row = pending[account.id]
+            state = held_by_target.get(account.id) or self._by_login(session, account, row)
+            if state == PENDING:
+                self._prove(session, {account.id: (account, row)}, landed=True)
+            elif state == CURRENT:
+                self.app.vault.void(row, "目标仍用旧口令")
+            elif state == Ended.OPEN:
+                self._open(row, "登录未能说明哪个口令有效")
+            else:  # neither, or one of long ago: the pending one is given to it again
+                again.append(account)
+        if again:
+            self._apply(session, {account.id: (account, pending[account.id]) for account in again})
+
+    def _which(self, session: Session, accounts: Sequence[Managed]) -> dict[str, str]:
+        """By account the state of the secret that its target holds, or `none`; nothing where it cannot tell."""
+        rows = {account.id: self._candidates(account.id) for account in accounts}
+        waiting = {account.id: (account, "") for account in accounts}
+        found: dict[str, str] = {}
+        for _ in range(2):
+            scripts = {}
+            for account, said in waiting.values():
+                driver = DRIVERS[account.kind]
+                with contextlib.suppress(ValueError, ArithmeticError):  # a salt of a form that we do not know
+                    known = [self._reveal(row) for row in rows[account.id]]
+                    script = driver.which(self._plain(account), known, said)
+                    if script:
+                        scripts[account.id] = (driver, script)
+            waiting = {}
+            answers = self._ask(session, {f"w{n}": script for n, script in enumerate(scripts.values())})
+            for number, name in enumerate(scripts):
+                answer = answers[f"w{number}"]
+                text = answer.text.strip()
+                account = next(each for each in accounts if each.id == name)
+                if answer.rc == 0 and text.startswith("ask "):
+                    waiting[name] = (account, text.removeprefix("ask "))
+                elif answer.rc == 0 and text.isdigit() and int(text) < len(rows[name]):
+                    found[name] = rows[name][int(text)].state
+                elif answer.rc == 0 and text == "none":
+                    found[name] = "none"
+        return found
+
+    def _by_login(self, session: Session, account: Managed, row: Row) -> str:
+        """The state of the secret that lets us in: at most two tries, far below what locks an account."""
+        proof = self._logged_in(session, account, row)
+        if proof.ended is Login.IN:
+            return PENDING
+        current = self._row(account.id, CURRENT)
+        if proof.ended is Login.BARRED:
+            return Ended.OPEN
+        if current is None:
+            return "none"
+        before = self._logged_in(session, account, current)
+        return {Login.IN: CURRENT, Login.REJECTED: "none", Login.BARRED: Ended.OPEN}[before.ended]
+
+    # --- the change ------------------------------------------------------------------------------------------------
+
+    def _change(self, session: Session) -> None:
+        new: list[New] = []
+        todo: dict[str, Managed] = {}
+        for account in self.accounts:
+            if account.id in self._done:
+                continue  # settled this moment: it is new, or nobody knows
+            policy = self.app.password_policies[account.policy]
+            text = generate(CHARACTERS[account.kind], policy, names=(*self.names, account.user))
+            new.append(New(account.id, account.zone or WHOLE, text))
+            todo[account.id] = account
+        if not new:
+            return
+        self.watch(Event(self.host.name, "pend", len(new)))
+        rows = self.app.vault.pend(new)
+        self._secrets |= {(one.account, rows[one.account].version): one.text for one in new}
+        self.watch(Event(self.host.name, "pended", len(new)))
+        self._apply(session, {name: (account, rows[name]) for name, account in todo.items()})
+
+    def _apply(self, session: Session, wanted: Mapping[str, tuple[Managed, Row]]) -> None:
+        """Tell the target, hear what it says, prove what it says."""
+        scripts = {}
+        for number, (account, row) in enumerate(wanted.values()):
+            driver = DRIVERS[account.kind]
+            scripts[f"c{number}"] = (driver, driver.change(self._changed(account, row)))
+        self.watch(Event(self.host.name, "change", len(wanted)))
+        try:
+            answers = self._ask(session, scripts)
+        except UnreachedError as error:
+            # It may have landed, all of it or some. The host is asked over a new connection.
+            self._asked_again(wanted, one_line(f"{error.reason}: {error.message}", 160))
+            return
+        self.watch(Event(self.host.name, "changed", len(wanted)))
+        landed = {}
+        for number, (name, (account, row)) in enumerate(wanted.items()):
+            answer = answers[f"c{number}"]
+            if answer.rc == 0:
+                landed[name] = (account, row)
+            else:
+                why = self._masked(answer.errors, row) or f"exit {answer.rc}"
+                self.app.vault.void(row, why)
+                self._end(account.id, Ended.KEPT, why, row=row)
+        self._prove(session, landed, landed=True)
+
+    def _asked_again(self, wanted: Mapping[str, tuple[Managed, Row]], why: str) -> None:
+        try:
+            with ways.fresh(self.app, self.host) as session:
+                states = self._which(session, [account for account, _ in wanted.values()])
+                for name, (account, row) in wanted.items():
+                    state = states.get(name) or self._by_login(session, account, row)
+                    if state == PENDING:
+                        self._prove(session, {name: (account, row)}, landed=True)
+                    elif state == CURRENT:
+                        self.app.vault.void(row, why)
+                        self._end(name, Ended.KEPT, why, row=row)
+                    else:
+                        self._open(row, why)
+        except UnreachedError:
+            for name, (_, row) in wanted.items():
+                if name not in self._done:
+                    self._open(row, why)
+
+    # --- the proof -------------------------------------------------------------------------------------------------
+
+    def _prove(self, session: Session, wanted: Mapping[str, tuple[Managed, Row]], *, landed: bool) -> None:
+        """Log in afresh with each; what is proven is finished and becomes current."""
+        if not wanted:
+            return
+        self.watch(Event(self.host.name, "prove", len(wanted)))
+        proofs = self._proofs(session, wanted)
+        unsure = [account for name, (account, _) in wanted.items() if proofs[name].ended is not Login.IN]
+        held_by_target = self._which(session, unsure) if unsure else {}
+        good: dict[str, Way] = {}
+        for name, (_, row) in wanted.items():
+            proof = proofs[name]
+            state = held_by_target.get(name, "")
+            if proof.ended is Login.IN:
+                good[name] = proof.way
+            elif state == PENDING:
+                good[name] = Way.IN_PLACE
+            elif not state and landed and proof.ended is Login.BARRED:
+                good[name] = Way.NONE
+            elif state == CURRENT:
+                self.app.vault.void(row, proof.why)
+                self._end(name, Ended.KEPT, proof.why, row=row)
+            else:
+                self._open(row, proof.why)
+        self.watch(Event(self.host.name, "proven", len(good)))
+        self._finish(session, {name: wanted[name] for name in good})
+        self._promote({name: wanted[name][1] for name in good}, good, proofs)
+
+    def _proofs(self, session: Session, wanted: Mapping[str, tuple[Managed, Row]]) -> dict[str, _Proof]:
+        by_ssh = self._lets_passwords(session) if any(a.kind == "linux" for a, _ in wanted.values()) else ()
+        found: dict[str, _Proof] = {}
+        here, there = [], {}
+        for name, (account, row) in wanted.items():
+            first = next(iter(self._ways(account, by_ssh)), Way.NONE)
+            if first in FROM_HERE:
+                here.append((name, account, row, first))
+            elif first not in {Way.NONE, Way.IN_PLACE, Way.PERSON}:
+                there[name] = (account, row, first)
+            else:
+                found[name] = _Proof(why="声明为不登录验证")
+
+        def try_here(one: tuple[str, Managed, Row, Way]) -> tuple[str, _Proof]:
+            name, account, row, way = one
+            ended, why = FROM_HERE[way](self.app, account, self._reveal(row))
+            return name, _Proof(way, ended, why)
+
+        with ThreadPoolExecutor(LOGINS) as pool:
+            found |= dict(pool.map(try_here, here))
+        for name, account, row, way in here:  # refused the way, not the password: there may be another
+            if found[name].ended is Login.BARRED and way is Way.SSH and account.verify is Way.AUTO:
+                there[name] = (account, row, Way.SU)
+        return found | self._proofs_there(session, there)
+
+    def _proofs_there(self, session: Session, wanted: Mapping[str, tuple[Managed, Row, Way]]) -> dict[str, _Proof]:
+        """Logins from the host itself, by one unprivileged script."""
+        scripts = {}
+        for number, (account, row, way) in enumerate(wanted.values()):
+            driver = DRIVERS[account.kind]
+            scripts[f"p{number}"] = (driver, driver.login(self._changed(account, row), way))
+        try:
+            answers = self._ask(session, scripts, root=False)
+        except UnreachedError as error:
+            return {name: _Proof(why=one_line(error.message, 160)) for name in wanted}
+        found = {}
+        for number, (name, (account, row, way)) in enumerate(wanted.items()):
+            answer = answers[f"p{number}"]
+            found[name] = _Proof(way, DRIVERS[account.kind].logged_in(answer), self._masked(answer.errors, row))
+        return found
+
+    def _logged_in(self, session: Session, account: Managed, row: Row) -> _Proof:
+        return self._proofs(session, {account.id: (account, row)})[account.id]
+
+    def _ways(self, account: Managed, by_ssh: Sequence[str]) -> list[Way]:
+        """Ways to try, best first."""
+        if account.verify is not Way.AUTO:
+            return [account.verify]
+        possible = list(DRIVERS[account.kind].ways)
+        if account.kind == "linux" and ("root" if account.user == "root" else "users") not in by_ssh:
+            possible.remove(Way.SSH)
+        return possible
+
+    def _lets_passwords(self, session: Session) -> tuple[str, ...]:
+        """Whom the host's sshd lets log in by password: `users`, `root`. An attempt that cannot work is not made."""
+        script = "sshd -T 2>/dev/null || true"
+        try:
+            answer = self._ask(session, {"sshd": (DRIVERS["linux"], script)})["sshd"]
+        except UnreachedError:
+            return ()
+        said = dict(line.split(" ", 1) for line in answer.text.splitlines() if " " in line)
+        if not said:
+            return ("users",)
+        if "yes" not in {said.get("passwordauthentication"), said.get("kbdinteractiveauthentication")}:
+            return ()
+        return ("users", "root") if said.get("permitrootlogin") == "yes" else ("users",)
+
+    # --- the end ---------------------------------------------------------------------------------------------------
+
+    def _finish(self, session: Session, wanted: Mapping[str, tuple[Managed, Row]]) -> None:
+        """What follows a proven change: expiry, the old one dropped. A failure is told and undoes nothing."""
+        scripts = {}
+        for number, (account, row) in enumerate(wanted.values()):
+            driver = DRIVERS[account.kind]
+            script = driver.finish(self._changed(account, row))
+            if script:
+                scripts[f"f{number}"] = (driver, script)
+        if scripts:
+            self.watch(Event(self.host.name, "finish", len(scripts)))
+            with contextlib.suppress(UnreachedError):  # the next rotation does it
+                self._ask(session, scripts)
+            self.watch(Event(self.host.name, "finished", len(scripts)))
+
+    def _promote(self, rows: Mapping[str, Row], by: Mapping[str, Way], proofs: Mapping[str, _Proof]) -> None:
+        """One transaction for all that a login proved, one for the others."""
+        for proven in (True, False):
+            mine = [row for name, row in rows.items() if (by[name] not in {Way.IN_PLACE, Way.NONE}) is proven]
+            if not mine:
+                continue
+            self.app.vault.promote_all(mine, verified=proven, why={row.account: by[row.account].value for row in mine})
+            for row in mine:
+                ended = Ended.ROTATED if proven else Ended.UNPROVEN
+                why = "" if proven else proofs[row.account].why
+                self._end(row.account, ended, why, way=by[row.account], row=row)
+        self.watch(Event(self.host.name, "end", len(rows)))
+
+    def _open(self, row: Row, why: str) -> None:
+        self.app.vault.remind(row, why)
+        self._end(row.account, Ended.OPEN, why, row=row)
+
+    def _end(self, account: str, ended: Ended, why: str = "", *, way: Way = Way.NONE, row: Row) -> None:
+        self._done[account] = Rotated(account, ended, why, way, row.version)
+
+    def _seal(self) -> None:
+        """What was done, without any secret."""
+        if not self._done:
+            return
+        body = {
+            "host": self.host.name,
+            "at": self.app.clock().isoformat(),
+            "operator": self.app.operator,
+            "reason": self.reason,
+            "accounts": [
+                {"account": one.account, "version": one.version, "ended": one.ended, "way": one.way, "why": one.why}
+                for one in self._done.values()
+            ],
+        }
+        payload = json.dumps(body, ensure_ascii=False, sort_keys=True).encode(errors="surrogatepass")
+        self.app.ledger.seal("rotation", payload, subject=self.host.name)
+
+    # --- rows and secrets ------------------------------------------------------------------------------------------
+
+    def _row(self, account: str, state: str) -> Row | None:
+        return next((row for row in self.app.vault.versions([account]).get(account, []) if row.state == state), None)
+
+    def _candidates(self, account: str) -> list[Row]:
+        """Whatever the target may hold: pending, current, and what was given up lately."""
+        rows = self.app.vault.versions([account]).get(account, [])
+        live = [row for state in (PENDING, CURRENT) for row in rows if row.state == state]
+        return [*live, *[row for row in reversed(rows) if row.state == VOID and row.sealed][:_VOIDS]]
+
+    def _reveal(self, row: Row) -> Secret:
+        key = (row.account, row.version)
+        if key not in self._secrets:
+            self._secrets[key] = self.app.vault.reveal(row)
+        return self._secrets[key]
+
+    def _plain(self, account: Managed) -> Change:
+        return self._made(account, None)
+
+    def _changed(self, account: Managed, row: Row) -> Change:
+        return self._made(account, self._reveal(row))
+
+    def _made(self, account: Managed, secret: Secret | None) -> Change:
+        port = next((each.port for each in self.app.inventory.databases if each.name == account.target), 0)
+        policy = self.app.password_policies[account.policy]
+        days = policy.max_age if account.enforce and not (account.own_login or account.service) else 0
+        return Change(account, secret or Secret(""), port, days)
+
+    def _masked(self, text: str, row: Row) -> str:
+        """What a target said, without the secret that it may have repeated."""
+        return one_line(text.replace(self._reveal(row).reveal(), "***"), 200)
