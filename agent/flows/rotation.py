@@ -161,6 +161,8 @@ def rotate(
     with ThreadPoolExecutor(WORKERS) as pool:
         for results in pool.map(one, by_host):
             done |= {each.account: each for each in results}
+    if by_host:
+        app.ledger.checkpoint()
     return [done[account.id] for account in accounts if account.id in done]
 
 

@@ -56,7 +56,7 @@ class PostgreSql:
     """Roles that log in by password."""
 
     kind = "postgresql"
-    libraries = ("postgresql.sh",)
+    libraries: tuple[str, ...] = ("postgresql.sh",)
     ways: tuple[Way, ...] = (Way.SQL,)
 
     def change(self, change: Change) -> str:
