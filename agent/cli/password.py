@@ -182,13 +182,13 @@ def rotate(
     """
     from agent.flows import passwords
 
-    if sum((due, everything, bool(names), settle)) != 1:
-        raise click.UsageError("name one of --due, --all, --account, --settle")
+    if sum((due, everything, bool(names))) + (settle and not names) != 1:
+        raise click.UsageError("name one of --due, --all, --account, --settle (of --account, too)")
     app.require_ops_location()
     accounts = (
         passwords.due(app) if due
-        else passwords.unsettled(app) if settle
         else passwords.chosen(app, names) if names
+        else passwords.unsettled(app) if settle
         else [account for account in app.accounts if account.kind != "manual"]
     )  # fmt: skip
     if not as_json:

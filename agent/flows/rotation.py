@@ -55,6 +55,7 @@ _TURN = 30
 """Seconds that a script waits for another one on the same host."""
 _VOIDS = 3
 """Candidates of earlier runs that are asked after, newest first: a change in flight can land late."""
+_OLD = "目标仍用旧口令"
 _BUSY = 75
 """Exit code of a script that did nothing (EX_TEMPFAIL)."""
 
@@ -183,7 +184,7 @@ class HostRotation:
         """Settle, change, prove, promote; how each ended. Raises StoreError, IntegrityError."""
         try:
             with held(self.app.state, f"rotation-{self.host.name}"), self._session() as session:
-                self._settle(session)
+                self._settle(session, last=settle_only)
                 if not settle_only:
                     self._change(session)
                 self._seal()
@@ -228,8 +229,8 @@ class HostRotation:
         preamble = []
         if root:
             preamble.append(
-                f"exec 9>>/run/secops-password.lock\n"
-                f"if command -v flock >/dev/null; then flock -w {_TURN} 9 || exit {_BUSY}; fi"
+                "if [ -w /run ] && command -v flock >/dev/null; then\n"
+                f"exec 9>>/run/secops-password.lock; flock -w {_TURN} 9 || exit {_BUSY}; fi"
             )
         if libraries:
             preamble.append(f"TX=none; TXROOT=$R{TXROOT}\nhandles() {{ :; }}; acts() {{ :; }}\n")
@@ -242,8 +243,11 @@ class HostRotation:
 
     # --- what an earlier run left ----------------------------------------------------------------------------------
 
-    def _settle(self, session: Session) -> None:
-        """Find out what every pending secret became. Nothing else is done to the account before that."""
+    def _settle(self, session: Session, *, last: bool) -> None:
+        """Find out what every pending secret became. Nothing else is done to the account before that.
+
+        `last`: nothing is done to it afterwards either.
+        """
         pending = {account.id: row for account in self.accounts if (row := self._row(account.id, PENDING))}
         if not pending:
             return
@@ -257,7 +261,9 @@ class HostRotation:
             if state == PENDING:
                 self._prove(session, {account.id: (account, row)}, landed=True)
             elif state == CURRENT:
-                self.app.vault.void(row, "目标仍用旧口令")
+                self.app.vault.void(row, _OLD)
+                if last:
+                    self._end(account.id, Ended.KEPT, _OLD, row=row)
             elif state == Ended.OPEN:
                 self._open(row, "登录未能说明哪个口令有效")
             else:  # neither, or one of long ago: the pending one is given to it again
@@ -379,6 +385,7 @@ class HostRotation:
         proofs = self._proofs(session, wanted)
         unsure = [account for name, (account, _) in wanted.items() if proofs[name].ended is not Login.IN]
         held_by_target = self._which(session, unsure) if unsure else {}
+        proofs |= self._second_way(session, wanted, proofs, held_by_target)
         good: dict[str, Way] = {}
         for name, (_, row) in wanted.items():
             proof = proofs[name]
@@ -422,6 +429,21 @@ class HostRotation:
             if found[name].ended is Login.BARRED and way is Way.SSH and account.verify is Way.AUTO:
                 there[name] = (account, row, Way.SU)
         return found | self._proofs_there(session, there)
+
+    def _second_way(
+        self,
+        session: Session,
+        wanted: Mapping[str, tuple[Managed, Row]],
+        proofs: Mapping[str, _Proof],
+        held_by_target: Mapping[str, str],
+    ) -> dict[str, _Proof]:
+        """By su, where sshd refuses somebody whose password is right (AllowUsers and the like)."""
+        mine = {
+            name: (account, row, Way.SU)
+            for name, (account, row) in wanted.items()
+            if held_by_target.get(name) == PENDING and proofs[name].way is Way.SSH and account.verify is Way.AUTO
+        }
+        return {name: proof for name, proof in self._proofs_there(session, mine).items() if proof.ended is Login.IN}
 
     def _proofs_there(self, session: Session, wanted: Mapping[str, tuple[Managed, Row, Way]]) -> dict[str, _Proof]:
         """Logins from the host itself, by one unprivileged script."""

@@ -1,0 +1,358 @@
+"""Rotation as a story: the order of its steps, and what every kind of failure leaves behind.
+
+The target is this machine by the transport `local`, its record of passwords a file; the driver of that kind fails where
+a test tells it to. Real hosts, and a process that is killed, are in tests/lab.
+"""
+
+import hashlib
+import json
+from datetime import UTC, datetime, timedelta
+from shlex import quote
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agent.app import App
+from agent.declared.workspace import make_workspace
+from agent.flows import rotation
+from agent.flows.passwords import chosen, due, status, unsettled
+from agent.flows.rotation import Ended, rotate
+from agent.model.account import Way
+from agent.model.errors import StoreError
+from agent.model.secret import Secret
+from agent.vault import opening, slots
+from agent.vault.drivers import DRIVERS, Login
+from agent.vault.keyfile import Key
+from agent.vault.standing import State
+from agent.vault.vault import CURRENT, PENDING, VOID, New
+
+HOSTS = (
+    "schema_version: 1\nhosts:\n- {name: here-01, address: 192.0.2.1, transport: local, become: {method: none}, "
+    "owner: 张三, zone: dmz}\n"
+)
+ACCOUNTS = """schema_version: 1
+accounts:
+- {user: one, on: [here-01]}
+- {user: two, on: [here-01]}
+- {user: prog, on: [here-01]}
+- {user: admin, on: [VPN], kind: manual}
+"""
+HARDENING = """schema_version: 1
+service_accounts:
+- {account: prog, targets: [here-01], owner: 李四}
+"""
+
+
+class FileDriver:
+    """Passwords are lines `USER HASH` in a folder, a file a user; `faults` says what goes wrong with whom."""
+
+    kind = "linux"
+    libraries = ()
+    ways = (Way.SERVICE, Way.IN_PLACE)
+
+    def __init__(self, folder) -> None:
+        self.folder = folder
+        self.faults: dict[str, str] = {}
+
+    def hashed(self, text: str) -> str:
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def held(self, user: str) -> str:
+        file = self.folder / user
+        return file.read_text().strip() if file.exists() else ""
+
+    def change(self, change):
+        fault = self.faults.get(change.account.user, "")
+        write = f"echo {self.hashed(change.secret.reveal())} >{quote(str(self.folder / change.account.user))}"
+        return {
+            "refuses": "echo 'BAD PASSWORD' >&2; exit 1",
+            "dies-before": "kill -9 $$",
+            "dies-after": f"{write}; kill -9 $$",
+            "repeats": f"echo {quote('no: ' + change.secret.reveal())} >&2; exit 1",
+        }.get(fault, write)
+
+    def which(self, change, secrets, said=""):
+        del said
+        if self.faults.get(change.account.user) == "blind":
+            return ""
+        held = f"$(cat {quote(str(self.folder / change.account.user))} 2>/dev/null)"
+        cases = "".join(f"{self.hashed(one.reveal())}) echo {n};; " for n, one in enumerate(secrets))
+        return f"case {held} in {cases} *) echo none;; esac"
+
+    def login(self, change, way):
+        del way
+        if self.faults.get(change.account.user) in {"barred", "blind"}:
+            return "echo 'not from here' >&2; exit 3"
+        held = f"$(cat {quote(str(self.folder / change.account.user))} 2>/dev/null)"
+        return f"[ {held} = {self.hashed(change.secret.reveal())} ]"
+
+    def logged_in(self, answer):
+        return {0: Login.IN, 3: Login.BARRED}.get(answer.rc, Login.REJECTED)
+
+    def finish(self, change):
+        del change
+        return ""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    return Place(tmp_path, monkeypatch)
+
+
+class Place:
+    def __init__(self, folder, monkeypatch) -> None:
+        monkeypatch.setenv("AGENT_KEYS", str(folder / "keys"))
+        for name in ("CREDENTIALS_DIRECTORY", "AGENT_VAULT_PASSPHRASE"):
+            monkeypatch.delenv(name, raising=False)
+        self.root = folder / "w"
+        make_workspace(self.root)
+        (self.root / "inventory" / "hosts.yaml").write_text(HOSTS, encoding="utf-8")
+        (self.root / "inventory" / "databases.yaml").write_text("schema_version: 1\ndatabases: []\n", encoding="utf-8")
+        (self.root / "inventory" / "accounts.yaml").write_text(ACCOUNTS, encoding="utf-8")
+        (self.root / "hardening.yaml").write_text(HARDENING, encoding="utf-8")
+        (folder / "target").mkdir()
+        self.target = FileDriver(folder / "target")
+        monkeypatch.setitem(DRIVERS, "linux", self.target)
+        self.now = datetime(2027, 3, 1, 8, tzinfo=UTC)
+        self.private = slots.new_private()
+        self.app = App(self.root, clock=self.clock)
+        made = [slots.with_key("file", slots.KEYFILE, slots.public_of(self.private))]
+        self.app.vault = opening.create(self.app.store, self.app.ledger, made, ["dmz"], self.clock)
+
+    def clock(self) -> datetime:
+        self.now += timedelta(milliseconds=1)
+        return self.now
+
+    def again(self) -> None:
+        """As a new process would find it."""
+        self.app.close()
+        self.app = App(self.root, clock=self.clock)
+        self.app.vault = opening.unlock(self.app.store, self.app.ledger, self.clock, Key("test", private=self.private))
+
+    def rotate(self, *names: str, **more):
+        accounts = chosen(self.app, names or ("one@here-01", "two@here-01"))
+        return {one.account: one for one in rotate(self.app, accounts, reason="test", **more)}
+
+    def rows(self, name: str):
+        return self.app.vault.versions([name]).get(name, [])
+
+    def states(self, name: str) -> list[str]:
+        return [row.state for row in self.rows(name)]
+
+    def holds(self, name: str) -> list[str]:
+        """States of the versions whose text the target holds."""
+        held = self.target.held(name.partition("@")[0])
+        return [row.state for row in self.rows(name) if self.target.hashed(self.app.vault.reveal(row).reveal()) == held]
+
+
+def test_a_rotation_changes_proves_and_promotes(place):
+    steps = []
+    accounts = chosen(place.app, ["one@here-01", "two@here-01"])
+    done = rotate(place.app, accounts, lambda event: steps.append(event.step), reason="test")
+    assert [(one.ended, one.way) for one in done] == [(Ended.ROTATED, Way.SERVICE)] * 2
+    assert steps == ["pend", "pended", "change", "changed", "prove", "proven", "end"]
+    assert place.states("one@here-01") == [CURRENT]
+    assert place.holds("one@here-01") == [CURRENT]
+    assert place.rows("one@here-01")[0].why == "service"
+    place.rotate()
+    assert place.states("one@here-01") == ["previous", CURRENT]
+    assert place.app.ledger.verify().ok
+
+
+def test_the_evidence_tells_all_but_the_secret(place):
+    place.target.faults = {"two": "repeats"}
+    place.rotate()
+    entries = [entry for entry in place.app.ledger.entries() if entry.kind == "rotation"]
+    body = json.loads(place.app.ledger.open(entries[0].seq))
+    assert {one["account"]: one["ended"] for one in body["accounts"]} == {
+        "one@here-01": "rotated", "two@here-01": "kept",
+    }  # fmt: skip
+    texts = [
+        place.app.vault.reveal(row).reveal() for name in ("one@here-01", "two@here-01") for row in place.rows(name)
+    ]
+    everything = "".join(
+        place.app.ledger.open(entry.seq).decode() for entry in place.app.ledger.entries() if entry.blob
+    )
+    assert len(texts) == 2
+    assert not [text for text in texts if text in everything]
+    assert "***" in place.rows("two@here-01")[0].why
+
+
+def test_a_refusal_keeps_the_old_one(place):
+    place.rotate()
+    place.target.faults = {"one": "refuses"}
+    done = place.rotate()
+    assert (done["one@here-01"].ended, done["one@here-01"].why) == (Ended.KEPT, "BAD PASSWORD")
+    assert place.states("one@here-01") == [CURRENT, VOID]
+    assert place.holds("one@here-01") == [CURRENT]
+    assert done["two@here-01"].ended is Ended.ROTATED
+
+
+def test_one_that_no_login_can_prove_is_told_apart(place):
+    place.target.faults = {"one": "barred"}
+    done = place.rotate()["one@here-01"]
+    assert (done.ended, done.way, done.why) == (Ended.UNPROVEN, Way.IN_PLACE, "not from here")
+    assert place.rows("one@here-01")[0].verified_at == ""
+    place.target.faults = {"one": "blind"}
+    done = place.rotate()["one@here-01"]
+    assert (done.ended, done.way) == (Ended.UNPROVEN, Way.NONE)
+    assert place.holds("one@here-01") == [CURRENT]
+
+
+class Killed(BaseException):
+    """As SIGKILL does, nothing of ours is run afterwards."""
+
+
+@pytest.mark.parametrize("step", ["pend", "pended", "change", "changed", "prove", "proven"])
+@pytest.mark.parametrize("first", [True, False], ids=["no password yet", "after a rotation"])
+def test_whatever_a_kill_leaves_the_next_run_settles(place, step, first):
+    if not first:
+        place.rotate("one@here-01")
+
+    def watch(event):
+        if event.step == step:
+            raise Killed
+
+    with pytest.raises(Killed):
+        rotate(place.app, chosen(place.app, ["one@here-01"]), watch, reason="test")
+    place.again()
+    assert bool(place.holds("one@here-01")) or not place.target.held("one")
+    assert [one.id for one in unsettled(place.app)] == ([] if step == "pend" else ["one@here-01"])
+    place.rotate("one@here-01", settle_only=True)
+    assert PENDING not in place.states("one@here-01")
+    place.rotate("one@here-01")
+    assert place.holds("one@here-01") == [CURRENT]
+    place.app.vault.check()
+
+
+@pytest.mark.parametrize("fault", ["dies-before", "dies-after"])
+def test_an_answer_that_breaks_off_is_asked_after(place, fault):
+    place.rotate("one@here-01")
+    place.target.faults = {"one": fault}
+    done = place.rotate("one@here-01")["one@here-01"]
+    assert done.ended is (Ended.KEPT if fault == "dies-before" else Ended.ROTATED)
+    assert place.holds("one@here-01") == [CURRENT]
+
+
+def test_a_change_that_lands_long_after_is_found(place):
+    """A candidate was given up; then the target took it after all."""
+    place.rotate("one@here-01")
+    place.target.faults = {"one": "dies-before"}
+    place.rotate("one@here-01")
+    place.target.faults = {}
+    late = place.rows("one@here-01")[-1]
+    assert late.state == VOID
+    (place.target.folder / "one").write_text(place.target.hashed(place.app.vault.reveal(late).reveal()))
+    place.again()
+    assert place.holds("one@here-01") == [VOID]  # not lost
+    assert place.rotate("one@here-01")["one@here-01"].ended is Ended.ROTATED
+    assert place.holds("one@here-01") == [CURRENT]
+
+
+def test_neither_holds_so_it_is_given_again(place):
+    """Somebody changed it behind our back while a change was open: reconciled through root."""
+    with pytest.raises(Killed):
+        rotate(place.app, chosen(place.app, ["one@here-01"]), killer("change"), reason="test")
+    (place.target.folder / "one").write_text("of somebody else")
+    place.again()
+    assert place.rotate("one@here-01", settle_only=True)["one@here-01"].ended is Ended.ROTATED
+    assert place.holds("one@here-01") == [CURRENT]
+
+
+def killer(step):
+    def watch(event):
+        if event.step == step:
+            raise Killed
+
+    return watch
+
+
+def test_where_only_logins_tell_and_none_is_possible_both_are_kept(place):
+    place.rotate("one@here-01")
+    place.target.faults = {"one": "blind"}
+    with pytest.raises(Killed):
+        rotate(place.app, chosen(place.app, ["one@here-01"]), killer("changed"), reason="test")
+    place.again()
+    done = place.rotate("one@here-01")["one@here-01"]
+    assert done.ended is Ended.OPEN
+    assert place.states("one@here-01") == [CURRENT, PENDING]
+    place.target.faults = {}
+    assert place.rotate("one@here-01")["one@here-01"].ended is Ended.ROTATED
+
+
+def test_a_store_that_cannot_be_written_loses_nothing(place, monkeypatch):
+    place.rotate("one@here-01")
+
+    def full(*_, **__):
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(place.app.vault, "promote_all", full)
+    with pytest.raises(StoreError):
+        place.rotate("one@here-01")
+    place.again()
+    assert place.holds("one@here-01") == [PENDING]
+    assert place.rotate("one@here-01", settle_only=True)["one@here-01"].ended is Ended.ROTATED
+
+
+def test_a_service_account_without_a_plan_is_left_alone(place):
+    done = place.rotate("prog@here-01")["prog@here-01"]
+    assert done.ended is Ended.HELD
+    assert "dependents" in done.why
+    assert place.states("prog@here-01") == []
+    assert place.rotate("admin@VPN")["admin@VPN"].ended is Ended.HELD
+
+
+def test_two_at_once_take_turns(place):
+    with rotation.held(place.app.state, "rotation-here-01"):
+        done = place.rotate("one@here-01")["one@here-01"]
+    assert done.ended is Ended.UNREACHED
+    assert place.states("one@here-01") == []
+
+
+def test_due_at_day_25_so_that_a_failure_has_five_days(place):
+    place.app.vault.adopt([New("two@here-01", "dmz", Secret("Quite-old-and-imported-1"))])
+    place.rotate("one@here-01")
+    standing = {one.account.id: one for one in passwords_status(place)}
+    assert standing["one@here-01"].state is State.GOOD
+    assert standing["two@here-01"].state is State.DUE  # nobody knows how old it is
+    assert standing["prog@here-01"].state is State.HELD
+    place.now += timedelta(days=24, hours=23)
+    assert "one@here-01" not in [one.id for one in due(place.app)]
+    place.now += timedelta(hours=2)
+    assert "one@here-01" in [one.id for one in due(place.app)]
+    assert {one.account.id: one.left for one in passwords_status(place)}["one@here-01"] == 5
+    place.now += timedelta(days=6)
+    assert {one.account.id: one.state for one in passwords_status(place)}["one@here-01"] is State.EXPIRED
+
+
+def passwords_status(place):
+    return status(place.app)
+
+
+FAULTS = st.sampled_from(["", "refuses", "dies-before", "dies-after", "barred", "blind", "repeats"])
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rounds=st.lists(
+        st.tuples(FAULTS, FAULTS, st.sampled_from(["", *["pended", "change", "changed", "proven"]])), max_size=4
+    )
+)
+def test_whatever_goes_wrong_in_whatever_order_nothing_is_lost(tmp_path_factory, monkeypatch, rounds):
+    place = Place(tmp_path_factory.mktemp("rotation"), monkeypatch)
+    names = ("one@here-01", "two@here-01")
+    for first, second, killed in rounds:
+        place.target.faults = {"one": first, "two": second}
+        try:
+            rotate(place.app, chosen(place.app, names), killer(killed), reason="test")
+        except Killed:
+            place.again()
+        for name in names:
+            assert not place.target.held(name.partition("@")[0]) or place.holds(name), rounds
+    place.target.faults = {}
+    done = place.rotate(*names)
+    assert {one.ended for one in done.values()} == {Ended.ROTATED}
+    assert all(place.holds(name) == [CURRENT] for name in names)
+    place.app.vault.check()
+    place.app.close()
