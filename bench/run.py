@@ -22,6 +22,7 @@ import feeds
 import harden
 import match
 import paramiko
+import rotation
 
 from agent import lab
 from agent.app import App
@@ -173,6 +174,7 @@ def main() -> int:
         )
         row("peak memory of the scan", f"{peak:.0f} MiB", "< 200 MiB")
         harden.main(app.root)
+        rotation.main(app.root)
     finally:
         app.close()
         if raised:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from agent.declared.accounts import AccountsFile
 from agent.declared.exceptions import ExceptionsFile
 from agent.declared.hardening import HardeningFile
 from agent.declared.inventory import DatabasesFile, HostsFile
 from agent.declared.opscheck import LocationFile
 from agent.declared.orders import OrdersFile
+from agent.declared.passwords import PasswordsFile
 from agent.declared.people import ContractFile, PeopleFile
 from agent.declared.periods import PeriodsFile
 from agent.declared.tickets import TicketFile
@@ -20,6 +22,8 @@ FILES: dict[str, type[BaseModel]] = {
     "hosts": HostsFile,
     "databases": DatabasesFile,
     "people": PeopleFile,
+    "accounts": AccountsFile,
+    "passwords": PasswordsFile,
     "contract": ContractFile,
     "periods": PeriodsFile,
     "exceptions": ExceptionsFile,

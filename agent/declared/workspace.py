@@ -5,10 +5,12 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
+from agent.declared.accounts import ACCOUNTS
 from agent.declared.exceptions import EXCEPTIONS
 from agent.declared.files import write_atomic
 from agent.declared.hardening import HARDENING
 from agent.declared.inventory import DATABASES, HOSTS
+from agent.declared.passwords import PASSWORDS
 from agent.declared.people import CONTRACT, PEOPLE
 from agent.declared.periods import PERIODS, SHIPPED
 from agent.model.errors import RefusedError
@@ -17,6 +19,8 @@ STARTERS = {
     # hosts.yaml comes last: it is what makes a folder a workspace.
     DATABASES: "databases.yaml",
     PEOPLE: "people.yaml",
+    ACCOUNTS: "accounts.yaml",
+    PASSWORDS: "passwords.yaml",
     CONTRACT: "contract.yaml",
     PERIODS: SHIPPED,
     EXCEPTIONS: "exceptions.yaml",

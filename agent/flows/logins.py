@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import threading
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +17,8 @@ from agent.model.text import one_line
 from agent.vault.drivers import Login
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent.app import App
     from agent.model.account import Managed
     from agent.model.asset import Database, Host
@@ -22,6 +27,14 @@ if TYPE_CHECKING:
 
 _SAYS_NOTHING = ("takes only", "pg_hba.conf", "does not exist", "not permitted to log in", "is not allowed to connect")
 """A refusal of the way, not of the password."""
+
+
+_PASSING = frozenset({Reason.TIMEOUT, Reason.BROKEN_OFF, Reason.REFUSED, Reason.GARBLED})
+"""What a busy server does to one of many who come at once."""
+_PAUSE = 1.0
+"""Seconds."""
+_TURNS = threading.BoundedSemaphore(16)
+"""Logins at a time over all hosts: each costs a key exchange here, and more at once only makes all of them slow."""
 
 
 class Candidate:
@@ -41,21 +54,45 @@ class Candidate:
         return self._rest.password(target, purpose)
 
 
-def by_ssh(app: App, account: Managed, secret: Secret) -> tuple[Login, str]:
-    """Log in by SSH with the password alone; (how it ended, why). Nothing is run: the account's shell may be closed."""
+def patiently(attempt: Callable[[App, Managed, Secret], None]) -> Callable[[App, Managed, Secret], tuple[Login, str]]:
+    """Make of a login, which raises what stands against it, one that waits its turn and says how it ended and why.
+
+    A line that broke or was silent says nothing of the password, and counts nowhere: it is tried once more.
+    """
+
+    @functools.wraps(attempt)
+    def again(app: App, account: Managed, secret: Secret) -> tuple[Login, str]:
+        for last in (False, True):
+            try:
+                with _TURNS:
+                    attempt(app, account, secret)
+            except UnreachedError as error:
+                if last or error.reason not in _PASSING:
+                    return _ended(error)
+                time.sleep(_PAUSE)
+            except AgentError as error:  # it is in; a statement that is refused says nothing of the password
+                return Login.IN, one_line(error.message, 160)
+            else:
+                return Login.IN, ""
+        raise AssertionError("not reached")
+
+    return again
+
+
+@patiently
+def by_ssh(app: App, account: Managed, secret: Secret) -> None:
+    """Log in by SSH with the password alone. Nothing is run: the account's shell may be closed."""
     host = replace(app.inventory.host(account.host), user=account.user, auth="password")
     sessions = app.new_sessions(Candidate(account.user, host.name, secret, app.credentials))
     try:
         sessions.open(host, LOGIN).close()
-    except UnreachedError as error:
-        return _ended(error)
     finally:
         sessions.close()
-    return Login.IN, ""
 
 
-def by_sql(app: App, account: Managed, secret: Secret) -> tuple[Login, str]:
-    """Log in to the database; (how it ended, why)."""
+@patiently
+def by_sql(app: App, account: Managed, secret: Secret) -> None:
+    """Log in to the database."""
     database = next(each for each in app.inventory.databases if each.name == account.target)
     if database.user != account.user:
         own = {"postgresql": database.dbname}.get(database.engine, "")
@@ -64,13 +101,8 @@ def by_sql(app: App, account: Managed, secret: Secret) -> tuple[Login, str]:
     try:
         with contextlib.closing(sessions.open_sql(database, LOGIN)) as session:
             session.query("SELECT 1")
-    except UnreachedError as error:
-        return _ended(error)
-    except AgentError as error:  # it is in; a statement that is refused says nothing of the password
-        return Login.IN, one_line(error.message, 160)
     finally:
         sessions.close()
-    return Login.IN, ""
 
 
 FROM_HERE = {Way.SSH: by_ssh, Way.SQL: by_sql}

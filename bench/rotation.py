@@ -1,0 +1,177 @@
+"""A thousand accounts on 26 targets get new passwords, against the bare cost. Part of `make bench`.
+
+Bare: the same accounts, on as many hosts at a time: chpasswd, ALTER USER or ALTER ROLE for each by one connection to
+its host, then one fresh login with each. Nothing is kept, sealed, compared or judged.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from shlex import quote
+
+from agent.app import App
+from agent.flows import logins, rotation, ways
+from agent.lab.boot import enter
+from agent.lab.machines import MACHINES
+from agent.lab.record import Record
+from agent.model.account import Managed
+from agent.model.secret import Secret
+from agent.model.session import Command
+from agent.vault.drivers import Login
+from agent.vault.drivers.mysql import native_hash
+from agent.vault.drivers.postgresql import verifier
+
+COUNT = 1000
+DATABASE = 30
+"""Accounts a database."""
+
+
+def accounts_for(app: App) -> list[Managed]:
+    """`bench-N@HOST`, spread evenly, and DATABASE a database."""
+    made = []
+    for database in app.inventory.databases:
+        for number in range(DATABASE):
+            user = f"bench_{number}"
+            made.append(Managed(f"{user}@{database.name}", user, database.name, database.engine, database.host))
+    hosts = app.inventory.hosts
+    for number in range(COUNT - len(made)):
+        host = hosts[number % len(hosts)]
+        user = f"bench-{number}"
+        made.append(Managed(f"{user}@{host.name}", user, host.name, "linux", host.name))
+    return made
+
+
+def scripts_of(app: App, accounts: list[Managed], *, make: bool) -> dict[str, tuple[str, str, str]]:
+    """Host to (shell, MariaDB's statements, PostgreSQL's) that make the accounts or take them away."""
+    found: dict[str, list[list[str]]] = {host.name: [[], [], []] for host in app.inventory.hosts}
+    for one in accounts:
+        if one.kind == "linux":
+            word = f"useradd -M -s /bin/bash {one.user}" if make else f"userdel -f {one.user}"
+            found[one.host][0].append(word)
+        elif one.kind == "mariadb":
+            found[one.host][1].append(f"{'CREATE OR REPLACE' if make else 'DROP'} USER {one.user}@'%';")
+        else:
+            found[one.host][2].append(f"{'CREATE' if make else 'DROP'} ROLE {one.user}{' LOGIN' if make else ''};")
+    return {name: ("\n".join(a), "\n".join(b), "\n".join(c)) for name, (a, b, c) in found.items()}
+
+
+def prepare(app: App, accounts: list[Managed], *, make: bool) -> None:
+    """Make the accounts, or take them away, past the agent."""
+    record = Record(app.root / "state" / "lab")
+    scripts = scripts_of(app, accounts, make=make)
+
+    def one(name: str) -> None:
+        machine = next(each for each in MACHINES if each.name == name)
+        shell, maria, postgres = scripts[name]
+        enter(record, machine, "sh", "-c", f"{shell}\n:")
+        if maria:
+            enter(record, machine, "mariadb", stdin=maria)
+        if postgres:
+            enter(record, machine, "runuser", "-u", "postgres", "--", "psql", "-qX", stdin=postgres)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(one, scripts))
+
+
+def bare(app: App, accounts: list[Managed]) -> float:
+    """Seconds for the floor."""
+    by_host: dict[str, list[tuple[Managed, Secret]]] = {}
+    for account in accounts:
+        by_host.setdefault(account.host, []).append((account, Secret("Aa-" + secrets.token_hex(12))))
+
+    def log_in(one: tuple[Managed, Secret]) -> None:
+        account, secret = one
+        login = logins.by_ssh if account.kind == "linux" else logins.by_sql
+        ended, why = login(app, account, secret)
+        assert ended is Login.IN, f"{account.id}: {why}"
+
+    def host(name: str) -> None:
+        lines, maria, postgres = [], [], []
+        for account, secret in by_host[name]:
+            if account.kind == "linux":
+                lines.append(f"printf '%s\\n' {quote(f'{account.user}:{secret.reveal()}')} | chpasswd")
+            elif account.kind == "mariadb":
+                maria.append(f"SET PASSWORD FOR {account.user}@'%' = '{native_hash(secret)}';")
+            else:
+                postgres.append(f"ALTER ROLE {account.user} PASSWORD '{verifier(secret)}';")
+        if maria:
+            lines.append(f"printf '%s\\n' {quote(chr(10).join(maria))} | mariadb")
+        if postgres:
+            lines.append(f"printf '%s\\n' {quote(chr(10).join(postgres))} | (cd /; runuser -u postgres -- psql -qX)")
+        with ways.fresh(app, app.inventory.host(name)) as session:
+            done = session.run(Command("\n".join(lines) + "\n", privileged=True))
+            assert done.rc == 0, done.stderr[-300:]
+        with ThreadPoolExecutor(rotation.LOGINS) as pool:
+            list(pool.map(log_in, by_host[name]))
+
+    start = time.perf_counter()
+    with ThreadPoolExecutor(rotation.WORKERS) as pool:
+        list(pool.map(host, by_host))
+    return time.perf_counter() - start
+
+
+def ours(app: App, accounts: list[Managed]) -> tuple[float, int]:
+    """Seconds of `rotate`, and how many were not proven by a login."""
+    start = time.perf_counter()
+    done = rotation.rotate(app, accounts, reason="bench")
+    took = time.perf_counter() - start
+    lost = [one for one in done if one.ended not in {rotation.Ended.ROTATED, rotation.Ended.UNPROVEN}]
+    assert not lost, lost[:3]
+    return took, sum(one.ended is rotation.Ended.UNPROVEN for one in done)
+
+
+def main(root: Path) -> None:
+    """Print the rows."""
+    with tempfile.TemporaryDirectory() as place:
+        os.environ["AGENT_KEYS"] = f"{place}/keys"
+        folder = Path(place) / "w"
+        sys.path.insert(0, str(root / "tests" / "support"))
+        from workspaces import Workspace
+
+        workspace = Workspace(folder, root)
+        workspace.keys.mkdir(mode=0o700, exist_ok=True)
+        subprocess.run(
+            [sys.executable, "-m", "agent", "-C", str(folder), "vault", "init"],
+            check=True, cwd=root, env=workspace.environment, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        app, here = workspace.app(), App(root)
+        accounts = accounts_for(app)
+        prepare(here, accounts, make=True)
+        try:
+            # the floor logs in by SSH: hosts that let nobody else in are left out of both
+            open_hosts = {host.name for host in app.inventory.hosts if _lets_in(app, accounts, host.name)}
+            mine = [each for each in accounts if each.host in open_hosts or each.kind != "linux"]
+            floor = bare(app, mine)
+            took, unproven = ours(app, mine)
+            again, _ = ours(app, mine)
+            best = min(took, again)
+            print(
+                f"| rotating {len(mine):,} accounts on {len({each.target for each in mine})} targets | {best:.1f} s, "
+                f"bare {floor:.1f} s, {best / floor:.2f}x, {unproven} unproven | <= 2x bare |",
+                flush=True,
+            )
+        finally:
+            prepare(here, accounts, make=False)
+            app.close()
+
+
+def _lets_in(app: App, accounts: list[Managed], host: str) -> bool:
+    one = next((each for each in accounts if each.host == host and each.kind == "linux"), None)
+    if one is None:
+        return False
+    secret = Secret("Aa-" + secrets.token_hex(12))
+    with ways.fresh(app, app.inventory.host(host)) as session:
+        script = f"printf '%s\\n' {quote(f'{one.user}:{secret.reveal()}')} | chpasswd"
+        session.run(Command(script, privileged=True))
+    return logins.by_ssh(app, one, secret)[0] is Login.IN
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else Path.cwd())
