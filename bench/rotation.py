@@ -7,7 +7,6 @@ its host, then one fresh login with each. Nothing is kept, sealed, compared or j
 from __future__ import annotations
 
 import os
-import secrets
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from agent.model.session import Command
 from agent.vault.drivers import Login
 from agent.vault.drivers.mysql import native_hash
 from agent.vault.drivers.postgresql import verifier
+from agent.vault.generate import generate
 
 COUNT = 1000
 DATABASE = 30
@@ -44,7 +44,7 @@ def accounts_for(app: App) -> list[Managed]:
     for number in range(COUNT - len(made)):
         host = hosts[number % len(hosts)]
         user = f"bench-{number}"
-        made.append(Managed(f"{user}@{host.name}", user, host.name, "linux", host.name))
+        made.append(Managed(f"{user}@{host.name}", user, host.name, "linux", host.name, initial=True))
     return made
 
 
@@ -84,7 +84,7 @@ def bare(app: App, accounts: list[Managed]) -> float:
     """Seconds for the floor."""
     by_host: dict[str, list[tuple[Managed, Secret]]] = {}
     for account in accounts:
-        by_host.setdefault(account.host, []).append((account, Secret("Aa-" + secrets.token_hex(12))))
+        by_host.setdefault(account.host, []).append((account, generate()))
 
     def log_in(one: tuple[Managed, Secret]) -> None:
         account, secret = one
@@ -166,7 +166,7 @@ def _lets_in(app: App, accounts: list[Managed], host: str) -> bool:
     one = next((each for each in accounts if each.host == host and each.kind == "linux"), None)
     if one is None:
         return False
-    secret = Secret("Aa-" + secrets.token_hex(12))
+    secret = generate()
     with ways.fresh(app, app.inventory.host(host)) as session:
         script = f"printf '%s\\n' {quote(f'{one.user}:{secret.reveal()}')} | chpasswd"
         session.run(Command(script, privileged=True))

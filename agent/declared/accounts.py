@@ -59,6 +59,7 @@ class AccountEntry(Strict):
     enforce: bool = True
     plan: Text = ""
     ssh_key: bool = False
+    initial: bool = Field(default=False, description="Give it a password where it has none yet")
     dependents: tuple[DependentEntry, ...] = ()
 
     @model_validator(mode="after")
@@ -187,4 +188,5 @@ def _spread(entry: AccountEntry, inventory: Inventory, services: tuple[ServiceAc
             dependents=tuple(Dependent(**each.model_dump()) for each in entry.dependents),
             own_login=kind not in {"redis", "tomcat", "manual"} and (entry.user, name) in own,
             ssh_key=entry.ssh_key,
+            initial=entry.initial,
         )

@@ -77,6 +77,8 @@ class Managed:
     """The agent itself logs in with it: it never expires there, or nobody could mend it."""
     ssh_key: bool = False
     """Its SSH key is changed the same way."""
+    initial: bool = False
+    """Give it a password where it has none; else it stays one that nobody enters by password."""
 
     @property
     def held(self) -> str:

@@ -40,9 +40,9 @@ LANES = {
 """A lane's cases come one after the other; lanes run at the same time."""
 ACCOUNTS = """schema_version: 1
 accounts:
-- {user: rot-a, on: [node-01]}
-- {user: rot-b, on: [node-01]}
-- {user: rot-c, on: [node-01]}
+- {user: rot-a, on: [node-01], initial: true}
+- {user: rot-b, on: [node-01], initial: true}
+- {user: rot-c, on: [node-01], initial: true}
 - {user: rota, on: [maria-01, pg-net]}
 - {user: rotb, on: [maria-01, pg-net]}
 """

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from agent.model.secret import Secret
 
 _WORD = "secops-is-in"
+_NONE = "it has no password, and none is to be given (initial: true)"
 _NO = "Authentication failure"
 """PAM_AUTH_ERR in the C locale (Linux-PAM, pam_strerror.c); util-linux' and shadow's su print it."""
 
@@ -27,10 +28,17 @@ class Linux:
     ways: tuple[Way, ...] = (Way.SSH, Way.SU, Way.IN_PLACE)
 
     def change(self, change: Change) -> str:
-        """Set it; an account that does not exist, or is not of this host's files, is refused by chpasswd itself."""
+        """Set it. One that is locked stays locked, for chpasswd would open it; one of another source than files too."""
         user, text = change.account.user, change.secret.reveal()
+        none = "" if change.account.initial else f"echo {quote(_NONE)} >&2; exit 4"
         # the builtin printf: no argument of any process, no file
-        return f"printf '%s\\n' {quote(f'{user}:{text}')} | chpasswd"
+        return f"""_s=$(getent shadow {quote(user)}) || {{ echo 'no such user of this host' >&2; exit 4; }}
+_s=${{_s#*:}}; _s=${{_s%%:*}}
+case $_s in
+  '!'|'!!'|'*'|'!*'|'*LK*'|x) {none} ;;
+  '!'*|'*LK*'*) echo 'the account is locked' >&2; exit 4 ;;
+esac
+printf '%s\\n' {quote(f"{user}:{text}")} | chpasswd"""
 
     def which(self, change: Change, secrets: Sequence[Secret], said: str = "") -> str:
         """Ask pam_unix' helper, whom root may ask about anybody: no PAM stack runs, so no attempt is counted."""
