@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
@@ -26,9 +25,10 @@ KIND = "vault"
 RESTORE = "restore a backup (agent vault restore FILE), then agent password reconcile"
 _BYTES = {"sealed", "reuse", "public", "balance"}
 _NUMBERS = {"version", "generation"}
+_KINDS = tuple(bytes if name in _BYTES else int if name in _NUMBERS else str for name in COLUMNS)
 
 
-def _whole(values: RowMapping, where: str) -> RowMapping:
+def _whole(values: RowMapping | dict[str, Any], where: str) -> RowMapping | dict[str, Any]:
     """A row as it was read; SQLite takes any value in any column. Raises IntegrityError for what we never wrote."""
     for name, value in values.items():
         kind = bytes if name in _BYTES else int if name in _NUMBERS else str
@@ -37,8 +37,15 @@ def _whole(values: RowMapping, where: str) -> RowMapping:
     return values
 
 
-def _row(values: RowMapping) -> Row:
-    return Row(**_whole(values, f"vault record {values['account']}"))
+def _rows(found: Iterable[Sequence[Any]]) -> list[Row]:
+    """Versions as they were read, in the order of COLUMNS. Raises IntegrityError as `_whole` does."""
+    made = []
+    for values in found:
+        if tuple(map(type, values)) != _KINDS:
+            told = dict(zip(COLUMNS, values, strict=True))
+            _whole(told, f"vault record {told['account']}")
+        made.append(Row(*values))
+    return made
 
 
 def head(connection: Connection) -> tuple[str, int, bytes] | None:
@@ -62,7 +69,7 @@ def slots(connection: Connection) -> list[Slot]:
     return [_slot(_whole(row, "vault slot")) for row in rows]
 
 
-def _slot(row: RowMapping) -> Slot:
+def _slot(row: RowMapping | dict[str, Any]) -> Slot:
     try:
         params = json.loads(row["params"])
     except ValueError as error:
@@ -104,11 +111,11 @@ def records(connection: Connection, accounts: Iterable[str] | None = None) -> li
     columns = [secret.c[name] for name in COLUMNS]
     query = select(*columns).order_by(secret.c.account, secret.c.version)
     if accounts is None:
-        return [_row(row) for row in connection.execute(query).mappings()]
+        return _rows(connection.execute(query))
     wanted, found = list(dict.fromkeys(accounts)), []
     for start in range(0, len(wanted), 500):
         part = query.where(secret.c.account.in_(wanted[start : start + 500]))
-        found += [_row(row) for row in connection.execute(part).mappings()]
+        found += _rows(connection.execute(part))
     return found
 
 
@@ -117,14 +124,18 @@ def alike(connection: Connection, reuse: Iterable[bytes]) -> list[Row]:
     wanted, found = list(dict.fromkeys(reuse)), []
     for start in range(0, len(wanted), 500):
         query = select(*(secret.c[name] for name in COLUMNS)).where(secret.c.reuse.in_(wanted[start : start + 500]))
-        found += [_row(row) for row in connection.execute(query).mappings()]
+        found += _rows(connection.execute(query))
     return found
+
+
+def _values(row: Row) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in COLUMNS}
 
 
 def put(connection: Connection, rows: Sequence[Row]) -> None:
     """Add versions. Raises the driver's IntegrityError when one is there, or an account would have two pending ones."""
     if rows:
-        connection.execute(insert(secret), [asdict(row) for row in rows])
+        connection.execute(insert(secret), [_values(row) for row in rows])
 
 
 def change(connection: Connection, changed: Sequence[Row]) -> None:
@@ -135,7 +146,7 @@ def change(connection: Connection, changed: Sequence[Row]) -> None:
     values: dict[str, Any] = {name: bindparam(name) for name in COLUMNS[2:]}
     connection.execute(
         update(secret).where(key).values(values),
-        [asdict(row) | {"_account": row.account, "_version": row.version} for row in changed],
+        [_values(row) | {"_account": row.account, "_version": row.version} for row in changed],
     )
 
 

@@ -97,11 +97,8 @@ class Vault:
 
     def versions(self, accounts: Iterable[str] | None = None) -> dict[str, list[Row]]:
         """Every version by account, oldest first; nothing is decrypted."""
-        found: dict[str, list[Row]] = {}
         with self.store.read() as connection:
-            for row in rows.records(connection, accounts):
-                found.setdefault(row.account, []).append(row)
-        return found
+            return _by_account(rows.records(connection, accounts))
 
     def reveal(self, row: Row) -> Secret:
         """The text of a version.
@@ -129,9 +126,7 @@ class Vault:
         Raises:
             IntegrityError: something was changed, exchanged, taken away or brought back from the past.
         """
-        self.sound()
-        with self.store.read() as connection:
-            everything = rows.records(connection)
+        everything = self.sound()
         for row in everything:
             if row.sealed and row.zone in self._roots:
                 text = unseal(self._roots[row.zone], self.id, row)
@@ -162,25 +157,31 @@ class Vault:
         Raises:
             RefusedError: it is not pending any more.
         """
+        return self.promote_all([row], verified=verified, why={row.account: why})[0]
+
+    def promote_all(
+        self, pending: Sequence[Row], *, verified: bool = True, why: Mapping[str, str] | None = None
+    ) -> list[Row]:
+        """As `promote`, all of them in one transaction or none; `why` by account."""
         now = to_text(self.clock())
         done: list[Row] = []
 
         def work(connection: Connection) -> list[tuple[Row | None, Row]]:
-            mine = rows.records(connection, [row.account])
-            was = _only(mine, row.version, PENDING)
-            ended = [(row, replace(row, state=PREVIOUS, ended_at=now)) for row in mine if row.state == CURRENT]
-            # the old one first: no moment has two
-            done[:] = [replace(was, state=CURRENT, current_at=now, verified_at=now if verified else "", why=why)]
-            return [*ended, (was, done[0])]
+            mine = _by_account(rows.records(connection, [row.account for row in pending]))
+            ended: list[tuple[Row | None, Row]] = []
+            made: list[tuple[Row | None, Row]] = []
+            for row in pending:
+                was = _only(mine.get(row.account, ()), row.version, PENDING)
+                before = [old for old in mine.get(row.account, ()) if old.state == CURRENT]
+                ended += [(old, replace(old, state=PREVIOUS, ended_at=now)) for old in before]
+                said = (why or {}).get(row.account, "")
+                after = replace(was, state=CURRENT, current_at=now, verified_at=now if verified else "", why=said)
+                made.append((was, after))
+            done[:] = [after for _, after in made]
+            return [*ended, *made]  # the old ones first: no moment has two
 
-        self._do("promote", [row], work)
-        return done[0]
-
-    def promote_all(
-        self, made: Sequence[Row], *, verified: bool = True, why: Mapping[str, str] | None = None
-    ) -> list[Row]:
-        """As `promote`, many in one transaction; `why` by account."""
-        return [self.promote(row, verified=verified, why=(why or {}).get(row.account, "")) for row in made]
+        self._do("promote", pending, work)
+        return done
 
     def verified(self, row: Row) -> Row:
         """A current version was just logged in with."""
@@ -320,10 +321,10 @@ class Vault:
 
         def work(connection: Connection, generation: int) -> None:
             nonlocal count
-            self._adds_up(connection, generation)  # or root keys would be sealed to whoever slipped a slot in
+            # or root keys would be sealed to whoever slipped a slot in
+            everything = self._adds_up(connection, generation)
             there = rows.sealed_roots(connection)
             fresh.update({zone: secrets.token_bytes(slots.SIZE) for _, zone in there})
-            everything = rows.records(connection)
             for zone in fresh:
                 self._root(zone)
             if without:
@@ -474,17 +475,20 @@ class Vault:
             raise IntegrityError("the vault's balance was changed", where="vault", remedy=rows.RESTORE)
         return total
 
-    def _adds_up(self, connection: Connection, generation: int) -> None:
+    def _adds_up(self, connection: Connection, generation: int) -> list[Row]:
+        """Every version, once they are known to be as they were left. Raises IntegrityError."""
         total = self._total(connection, generation)
-        if balance(self._roots[WHOLE], rows.records(connection), rows.slots(connection)) != total:
+        everything = rows.records(connection)
+        if balance(self._roots[WHOLE], everything, rows.slots(connection)) != total:
             raise IntegrityError(
                 "records and slots do not add up: one was changed, exchanged, added, taken away or is an old one",
                 where="vault",
                 remedy=rows.RESTORE,
             )
+        return everything
 
-    def sound(self) -> None:
-        """Whether all rows are there, as they were left, and the store is not an old one.
+    def sound(self) -> list[Row]:
+        """Every version, once it is known that all are there, as they were left, and the store is not an old one.
 
         Raises:
             IntegrityError: a row was changed, exchanged, added, taken away or brought back from the past.
@@ -492,7 +496,7 @@ class Vault:
         self.ledger.current()
         with self.store.read() as connection:
             _, generation, _ = self._head(connection)
-            self._adds_up(connection, generation)
+            everything = self._adds_up(connection, generation)
             entry = rows.last_told(connection)
         told = json.loads(self.ledger.open(entry)) if entry else {}
         if told.get("generation") != generation:
@@ -501,6 +505,14 @@ class Vault:
                 where="vault",
                 remedy=rows.RESTORE,
             )
+        return everything
+
+
+def _by_account(everything: Iterable[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in everything:
+        found.setdefault(row.account, []).append(row)
+    return found
 
 
 def _only(mine: Iterable[Row], version: int, state: str) -> Row:

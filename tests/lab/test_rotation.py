@@ -42,7 +42,7 @@ i=0; while [ -e /run/watched ] && [ $i -lt 400 ]; do i=$((i+1))
     sort -u - /run/watched >/run/watched.new; mv /run/watched.new /run/watched; sleep 0.3; done
 """
 SEARCH = """
-cd /; { cat /run/watched 2>/dev/null; journalctl -o cat --no-pager 2>/dev/null; dmesg 2>/dev/null; } | grep -aFf /run/needles >&2
+cd /; { cat /run/watched; journalctl -o cat --no-pager; dmesg; } 2>/dev/null | grep -aFf /run/needles >&2
 grep -raFlsf /run/needles etc home root tmp run var opt srv 2>/dev/null | grep -vx run/needles; :
 """
 """Paths of files with a needle, and lines of the journal and of the process list on the error stream."""
@@ -71,10 +71,10 @@ class Accounts:
         return done.stdout
 
     def needles(self) -> list[str]:
-        """Every text that the vault ever held of passwords."""
+        """Every password that the vault made; those that the lab set by SQL stand in their server's log."""
         app = self.workspace.app()
         try:
-            return [
+            found = [
                 app.vault.reveal(row).reveal()
                 for rows in app.vault.versions().values()
                 for row in rows
@@ -82,6 +82,7 @@ class Accounts:
             ]
         finally:
             app.close()
+        return [text for text in found if text not in self.workspace.secrets]
 
     def restore(self) -> None:
         for name, text in self.shadows.items():
