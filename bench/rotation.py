@@ -28,7 +28,8 @@ from agent.vault.drivers.mysql import native_hash
 from agent.vault.drivers.postgresql import verifier
 from agent.vault.generate import generate
 
-COUNT = 1000
+COUNT = 1060
+"""Those of hosts that let nobody else in by SSH fall away: a thousand are left."""
 DATABASE = 30
 """Accounts a database."""
 
@@ -90,6 +91,8 @@ def bare(app: App, accounts: list[Managed]) -> float:
         account, secret = one
         login = logins.by_ssh if account.kind == "linux" else logins.by_sql
         ended, why = login(app, account, secret)
+        if ended is not Login.IN:  # pam_faillock makes its folder at the first login; of several at once one may lose
+            ended, why = login(app, account, secret)
         assert ended is Login.IN, f"{account.id}: {why}"
 
     def host(name: str) -> None:
