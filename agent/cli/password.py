@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.cli.main import Exit
+from agent.cli.password_emergency import command as emergency
+from agent.cli.password_manual import command as manual
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,17 +59,39 @@ def check(app: App, names: tuple[str, ...], *, as_json: bool) -> int:
 @click.pass_obj
 def show(app: App, account: str, reason: str) -> None:
     """Show what ACCOUNT has now, to whoever opens the vault. That it was shown, to whom and why, is evidence."""
+    click.echo(_told(app, account, reason).reveal())
+
+
+@command.command("copy")
+@click.argument("account")
+@click.option("--reason", required=True, help="Why; sealed with your name before anything is copied.")
+@click.option("--seconds", type=click.IntRange(1, 300), default=30, show_default=True, help="Until it is taken off.")
+@click.pass_obj
+def copy(app: App, account: str, reason: str, seconds: int) -> None:
+    """Put what ACCOUNT has now on the clipboard of your own terminal (OSC 52, also by SSH), and take it off again."""
+    from agent.cli.terminal import copy_aside, terminal
+
+    with terminal():  # before anything is told of it
+        secret = _told(app, account, reason)
+    click.echo(f"on the clipboard for {seconds} s", err=True)
+    copy_aside(secret, seconds)
+
+
+def _told(app: App, account: str, reason: str) -> Secret:
+    """The current secret of an account, once it is evidence that it leaves the vault."""
     from agent.model.errors import AgentError
     from agent.vault.vault import CURRENT
 
     found = [row for row in app.vault.versions([account]).get(account, []) if row.state == CURRENT]
     if not found:
-        raise AgentError("the vault holds nothing current of that account", where=account, remedy="agent vault status")
+        raise AgentError(
+            "the vault holds nothing current of that account", where=account, remedy="agent password status"
+        )
     if not reason.strip():
         raise AgentError("a reason is wanted", remedy="--reason 'what it is for'")
     text = app.vault.reveal(found[0])
     app.vault.tell("shown", found, to=app.operator, reason=reason.strip())
-    click.echo(text.reveal())
+    return text
 
 
 @command.command("status")
@@ -264,3 +288,7 @@ def _read(app: App) -> Secret:
             "no password on standard input", remedy="agent password check < FILE, or type it at a terminal"
         )
     return Secret(text.strip("\r\n"))
+
+
+command.add_command(emergency)
+command.add_command(manual)

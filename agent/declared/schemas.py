@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from agent.declared.accounts import AccountsFile
 from agent.declared.exceptions import ExceptionsFile
 from agent.declared.hardening import HardeningFile
+from agent.declared.incidents import IncidentFile
 from agent.declared.inventory import DatabasesFile, HostsFile
 from agent.declared.opscheck import LocationFile
 from agent.declared.orders import OrdersFile
@@ -28,6 +29,7 @@ FILES: dict[str, type[BaseModel]] = {
     "periods": PeriodsFile,
     "exceptions": ExceptionsFile,
     "orders": OrdersFile,
+    "incident": IncidentFile,
     "hardening": HardeningFile,
     "ticket": TicketFile,
     "ops-location": LocationFile,

@@ -13,7 +13,7 @@ from agent.vault.standing import State, standings
 from agent.vault.vault import CURRENT, PASSWORD, PENDING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from agent.app import App
     from agent.model.account import Managed
@@ -111,3 +111,12 @@ def unsettled(app: App) -> list[Managed]:
     """Managed accounts with a change whose end is not known."""
     rows = app.vault.versions(account.id for account in app.accounts)
     return [account for account in app.accounts if any(row.state == PENDING for row in rows.get(account.id, []))]
+
+
+def warn_of(accounts: Iterable[Managed], warn: Callable[[str], None]) -> None:
+    """Name what breaks when an account changes: programs that hold its password, and nobody told them how."""
+    for account in accounts:
+        if account.held:
+            warn(f"{account.id} is a service account without a plan: its programs stop logging in")
+        for each in account.dependents:
+            warn(f"{account.id} is also in {each.host} {each.file} ({each.key})")

@@ -55,6 +55,7 @@ _TURN = 30
 """Seconds that a script waits for another one on the same host."""
 _VOIDS = 3
 """Candidates of earlier runs that are asked after, newest first: a change in flight can land late."""
+NOTHING = Secret("")
 _OLD = "目标仍用旧口令"
 _BUSY = 75
 """Exit code of a script that did nothing (EX_TEMPFAIL)."""
@@ -167,6 +168,44 @@ def rotate(
     return [done[account.id] for account in accounts if account.id in done]
 
 
+def change_of(app: App, account: Managed, secret: Secret = NOTHING) -> Change:
+    """What a driver needs to know of an account."""
+    port = next((each.port for each in app.inventory.databases if each.name == account.target), 0)
+    policy = app.password_policies[account.policy]
+    days = policy.max_age if account.enforce and not (account.own_login or account.service) else 0
+    return Change(account, secret, port, days)
+
+
+def asked(session: Session, scripts: Mapping[str, tuple[Driver, str]], *, root: bool = True) -> dict[str, Answer]:
+    """Run a section for each key, one script for all, in turn with any other of ours; answers by key.
+
+    Args:
+        session: to the host.
+        scripts: by key, each with the driver whose libraries it stands on.
+        root: with root's rights; else as the login user.
+
+    Raises:
+        UnreachedError: no answer, or it broke off: what was asked for may have been done.
+    """
+    if not scripts:
+        return {}
+    libraries = tuple(dict.fromkeys(name for driver, _ in scripts.values() for name in driver.libraries))
+    preamble = []
+    if root:
+        preamble.append(
+            "if [ -w /run ] && command -v flock >/dev/null; then\n"
+            f"exec 9>>/run/secops-password.lock; flock -w {_TURN} 9 || exit {_BUSY}; fi"
+        )
+    if libraries:
+        preamble.append(f"TX=none; TXROOT=$R{TXROOT}\nhandles() {{ :; }}; acts() {{ :; }}\n")
+        preamble.append(modules(name.removesuffix(".sh") for name in libraries))
+    nonce = secrets.token_hex(16)
+    sections = [Section(key, script) for key, (_, script) in scripts.items()]
+    script = compose(sections, nonce, "\n".join(preamble))
+    result = session.run(Command(script, privileged=root, deadline=SECONDS))
+    return dict(split(result.stdout, result.stderr, nonce))
+
+
 @dataclass
 class HostRotation:
     """The accounts of one host: its users, and those of the databases and services on it."""
@@ -219,28 +258,6 @@ class HostRotation:
         finally:
             sessions.close()
 
-    def _ask(
-        self, session: Session, scripts: Mapping[str, tuple[Driver, str]], *, root: bool = True
-    ) -> dict[str, Answer]:
-        """Run a section for each key, one script for all; answers by key. Raises UnreachedError."""
-        if not scripts:
-            return {}
-        libraries = tuple(dict.fromkeys(name for driver, _ in scripts.values() for name in driver.libraries))
-        preamble = []
-        if root:
-            preamble.append(
-                "if [ -w /run ] && command -v flock >/dev/null; then\n"
-                f"exec 9>>/run/secops-password.lock; flock -w {_TURN} 9 || exit {_BUSY}; fi"
-            )
-        if libraries:
-            preamble.append(f"TX=none; TXROOT=$R{TXROOT}\nhandles() {{ :; }}; acts() {{ :; }}\n")
-            preamble.append(modules(name.removesuffix(".sh") for name in libraries))
-        nonce = secrets.token_hex(16)
-        sections = [Section(key, script) for key, (_, script) in scripts.items()]
-        script = compose(sections, nonce, "\n".join(preamble))
-        result = session.run(Command(script, privileged=root, deadline=SECONDS))
-        return dict(split(result.stdout, result.stderr, nonce))
-
     # --- what an earlier run left ----------------------------------------------------------------------------------
 
     def _settle(self, session: Session, *, last: bool) -> None:
@@ -286,7 +303,7 @@ class HostRotation:
                     if script:
                         scripts[account.id] = (driver, script)
             waiting = {}
-            answers = self._ask(session, {f"w{n}": script for n, script in enumerate(scripts.values())})
+            answers = asked(session, {f"w{n}": script for n, script in enumerate(scripts.values())})
             for number, name in enumerate(scripts):
                 answer = answers[f"w{number}"]
                 text = answer.text.strip()
@@ -340,7 +357,7 @@ class HostRotation:
             scripts[f"c{number}"] = (driver, driver.change(self._changed(account, row)))
         self.watch(Event(self.host.name, "change", len(wanted)))
         try:
-            answers = self._ask(session, scripts)
+            answers = asked(session, scripts)
         except UnreachedError as error:
             # It may have landed, all of it or some. The host is asked over a new connection.
             self._asked_again(wanted, one_line(f"{error.reason}: {error.message}", 160))
@@ -452,7 +469,7 @@ class HostRotation:
             driver = DRIVERS[account.kind]
             scripts[f"p{number}"] = (driver, driver.login(self._changed(account, row), way))
         try:
-            answers = self._ask(session, scripts, root=False)
+            answers = asked(session, scripts, root=False)
         except UnreachedError as error:
             return {name: _Proof(why=one_line(error.message, 160)) for name in wanted}
         found = {}
@@ -477,7 +494,7 @@ class HostRotation:
         """Whom the host's sshd lets log in by password: `users`, `root`. An attempt that cannot work is not made."""
         script = "sshd -T 2>/dev/null || true"
         try:
-            answer = self._ask(session, {"sshd": (DRIVERS["linux"], script)})["sshd"]
+            answer = asked(session, {"sshd": (DRIVERS["linux"], script)})["sshd"]
         except UnreachedError:
             return ()
         said = dict(line.split(" ", 1) for line in answer.text.splitlines() if " " in line)
@@ -500,7 +517,7 @@ class HostRotation:
         if scripts:
             self.watch(Event(self.host.name, "finish", len(scripts)))
             with contextlib.suppress(UnreachedError):  # the next rotation does it
-                self._ask(session, scripts)
+                asked(session, scripts)
             self.watch(Event(self.host.name, "finished", len(scripts)))
 
     def _promote(self, rows: Mapping[str, Row], by: Mapping[str, Way], proofs: Mapping[str, _Proof]) -> None:
@@ -558,16 +575,10 @@ class HostRotation:
         return self._secrets[key]
 
     def _plain(self, account: Managed) -> Change:
-        return self._made(account, None)
+        return change_of(self.app, account)
 
     def _changed(self, account: Managed, row: Row) -> Change:
-        return self._made(account, self._reveal(row))
-
-    def _made(self, account: Managed, secret: Secret | None) -> Change:
-        port = next((each.port for each in self.app.inventory.databases if each.name == account.target), 0)
-        policy = self.app.password_policies[account.policy]
-        days = policy.max_age if account.enforce and not (account.own_login or account.service) else 0
-        return Change(account, secret or Secret(""), port, days)
+        return change_of(self.app, account, self._reveal(row))
 
     def _masked(self, text: str, row: Row) -> str:
         """What a target said, without the secret that it may have repeated."""

@@ -1,149 +1,29 @@
 """Rotation as a story: the order of its steps, and what every kind of failure leaves behind.
 
-The target is this machine by the transport `local`, its record of passwords a file; the driver of that kind fails where
-a test tells it to. Real hosts, and a process that is killed, are in tests/lab.
+Real hosts, and a process that is killed, are in tests/lab.
 """
 
-import hashlib
 import json
-from datetime import UTC, datetime, timedelta
-from shlex import quote
+from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rotationplace import Killed, Place, killer
 
-from agent.app import App
-from agent.declared.workspace import make_workspace
 from agent.flows import rotation
 from agent.flows.passwords import chosen, due, status, unsettled
 from agent.flows.rotation import Ended, rotate
 from agent.model.account import Way
 from agent.model.errors import StoreError
 from agent.model.secret import Secret
-from agent.vault import opening, slots
-from agent.vault.drivers import DRIVERS, Login
-from agent.vault.keyfile import Key
 from agent.vault.standing import State
 from agent.vault.vault import CURRENT, PENDING, VOID, New
-
-HOSTS = (
-    "schema_version: 1\nhosts:\n- {name: here-01, address: 192.0.2.1, transport: local, become: {method: none}, "
-    "owner: 张三, zone: dmz}\n"
-)
-ACCOUNTS = """schema_version: 1
-accounts:
-- {user: one, on: [here-01]}
-- {user: two, on: [here-01]}
-- {user: prog, on: [here-01]}
-- {user: admin, on: [VPN], kind: manual}
-"""
-HARDENING = """schema_version: 1
-service_accounts:
-- {account: prog, targets: [here-01], owner: 李四}
-"""
-
-
-class FileDriver:
-    """Passwords are lines `USER HASH` in a folder, a file a user; `faults` says what goes wrong with whom."""
-
-    kind = "linux"
-    libraries = ()
-    ways = (Way.SERVICE, Way.IN_PLACE)
-
-    def __init__(self, folder) -> None:
-        self.folder = folder
-        self.faults: dict[str, str] = {}
-
-    def hashed(self, text: str) -> str:
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    def held(self, user: str) -> str:
-        file = self.folder / user
-        return file.read_text().strip() if file.exists() else ""
-
-    def change(self, change):
-        fault = self.faults.get(change.account.user, "")
-        write = f"echo {self.hashed(change.secret.reveal())} >{quote(str(self.folder / change.account.user))}"
-        return {
-            "refuses": "echo 'BAD PASSWORD' >&2; exit 1",
-            "dies-before": "kill -9 $$",
-            "dies-after": f"{write}; kill -9 $$",
-            "repeats": f"echo {quote('no: ' + change.secret.reveal())} >&2; exit 1",
-        }.get(fault, write)
-
-    def which(self, change, secrets, said=""):
-        del said
-        if self.faults.get(change.account.user) == "blind":
-            return ""
-        held = f"$(cat {quote(str(self.folder / change.account.user))} 2>/dev/null)"
-        cases = "".join(f"{self.hashed(one.reveal())}) echo {n};; " for n, one in enumerate(secrets))
-        return f"case {held} in {cases} *) echo none;; esac"
-
-    def login(self, change, way):
-        del way
-        if self.faults.get(change.account.user) in {"barred", "blind"}:
-            return "echo 'not from here' >&2; exit 3"
-        held = f"$(cat {quote(str(self.folder / change.account.user))} 2>/dev/null)"
-        return f"[ {held} = {self.hashed(change.secret.reveal())} ]"
-
-    def logged_in(self, answer):
-        return {0: Login.IN, 3: Login.BARRED}.get(answer.rc, Login.REJECTED)
-
-    def finish(self, change):
-        del change
-        return ""
 
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     return Place(tmp_path, monkeypatch)
-
-
-class Place:
-    def __init__(self, folder, monkeypatch) -> None:
-        monkeypatch.setenv("AGENT_KEYS", str(folder / "keys"))
-        for name in ("CREDENTIALS_DIRECTORY", "AGENT_VAULT_PASSPHRASE"):
-            monkeypatch.delenv(name, raising=False)
-        self.root = folder / "w"
-        make_workspace(self.root)
-        (self.root / "inventory" / "hosts.yaml").write_text(HOSTS, encoding="utf-8")
-        (self.root / "inventory" / "databases.yaml").write_text("schema_version: 1\ndatabases: []\n", encoding="utf-8")
-        (self.root / "inventory" / "accounts.yaml").write_text(ACCOUNTS, encoding="utf-8")
-        (self.root / "hardening.yaml").write_text(HARDENING, encoding="utf-8")
-        (folder / "target").mkdir()
-        self.target = FileDriver(folder / "target")
-        monkeypatch.setitem(DRIVERS, "linux", self.target)
-        self.now = datetime(2027, 3, 1, 8, tzinfo=UTC)
-        self.private = slots.new_private()
-        self.app = App(self.root, clock=self.clock)
-        made = [slots.with_key("file", slots.KEYFILE, slots.public_of(self.private))]
-        self.app.vault = opening.create(self.app.store, self.app.ledger, made, ["dmz"], self.clock)
-
-    def clock(self) -> datetime:
-        self.now += timedelta(milliseconds=1)
-        return self.now
-
-    def again(self) -> None:
-        """As a new process would find it."""
-        self.app.close()
-        self.app = App(self.root, clock=self.clock)
-        self.app.vault = opening.unlock(self.app.store, self.app.ledger, self.clock, Key("test", private=self.private))
-
-    def rotate(self, *names: str, **more):
-        accounts = chosen(self.app, names or ("one@here-01", "two@here-01"))
-        return {one.account: one for one in rotate(self.app, accounts, reason="test", **more)}
-
-    def rows(self, name: str):
-        return self.app.vault.versions([name]).get(name, [])
-
-    def states(self, name: str) -> list[str]:
-        return [row.state for row in self.rows(name)]
-
-    def holds(self, name: str) -> list[str]:
-        """States of the versions whose text the target holds."""
-        held = self.target.held(name.partition("@")[0])
-        return [row.state for row in self.rows(name) if self.target.hashed(self.app.vault.reveal(row).reveal()) == held]
 
 
 def test_a_rotation_changes_proves_and_promotes(place):
@@ -200,10 +80,6 @@ def test_one_that_no_login_can_prove_is_told_apart(place):
     assert place.holds("one@here-01") == [CURRENT]
 
 
-class Killed(BaseException):
-    """As SIGKILL does, nothing of ours is run afterwards."""
-
-
 @pytest.mark.parametrize("step", ["pend", "pended", "change", "changed", "prove", "proven"])
 @pytest.mark.parametrize("first", [True, False], ids=["no password yet", "after a rotation"])
 def test_whatever_a_kill_leaves_the_next_run_settles(place, step, first):
@@ -258,14 +134,6 @@ def test_neither_holds_so_it_is_given_again(place):
     place.again()
     assert place.rotate("one@here-01", settle_only=True)["one@here-01"].ended is Ended.ROTATED
     assert place.holds("one@here-01") == [CURRENT]
-
-
-def killer(step):
-    def watch(event):
-        if event.step == step:
-            raise Killed
-
-    return watch
 
 
 def test_where_only_logins_tell_and_none_is_possible_both_are_kept(place):

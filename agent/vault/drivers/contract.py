@@ -90,3 +90,15 @@ class Driver(Protocol):
         Doing it twice does no harm.
         """
         ...
+
+    def sessions(self, change: Change) -> str:
+        """Shell that prints a line `FROM<tab>SINCE<tab>WHAT` for every live session of the account; changes nothing."""
+        ...
+
+    def end_sessions(self, change: Change) -> str:
+        """Shell that ends the account's live sessions, and no other's. Doing it twice does no harm."""
+        ...
+
+    def lock(self, change: Change) -> str:
+        """Shell that keeps everybody from logging in with the account, by whatever means, until a person opens it."""
+        ...

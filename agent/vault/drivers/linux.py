@@ -81,3 +81,29 @@ printf '%s\\n' {quote(f"{user}:{text}")} | chpasswd"""
         if not change.days:
             return ""
         return f"chage -M {change.days} -W 7 {quote(change.account.user)}"
+
+    def sessions(self, change: Change) -> str:
+        """What logind knows, and the processes that run as the user."""
+        user = quote(change.account.user)
+        return f"""_i=$(id -u {user}) || exit 4
+loginctl list-sessions --no-legend 2>/dev/null | awk -v u="$_i" '$2==u{{print $1}}' | while read -r _s; do
+  loginctl show-session "$_s" -p RemoteHost -p Timestamp -p Service | awk -F= '{{v[$1]=$2}}
+    END{{print (v["RemoteHost"]==""?"local":v["RemoteHost"]) "\\t" v["Timestamp"] "\\t" v["Service"]}}'; done
+ps -o lstart=,comm= -U "$_i" 2>/dev/null | awk 'NF>5{{print "process\\t" $1" "$2" "$3" "$4" "$5 "\\t" $6}}'; :"""
+
+    def end_sessions(self, change: Change) -> str:
+        """By logind, then whatever still runs as the user. An id that others share is left alone, and so is root's."""
+        user = quote(change.account.user)
+        return f"""_i=$(id -u {user}) || exit 4
+[ "$_i" != 0 ] && [ "$(awk -F: -v u="$_i" '$3==u' /etc/passwd | wc -l)" = 1 ] ||
+  {{ echo 'its id is not its own' >&2; exit 4; }}
+loginctl terminate-user "$_i" 2>/dev/null
+for _g in TERM KILL; do
+  _p=$(ps -o pid= -U "$_i") && kill -s $_g $_p 2>/dev/null; _n=0
+  while ps -U "$_i" >/dev/null 2>&1 && [ $_n -lt 5 ]; do sleep 1; _n=$((_n + 1)); done
+done
+! ps -U "$_i" >/dev/null 2>&1"""
+
+    def lock(self, change: Change) -> str:
+        """Its password and, by an account that has ended, its SSH keys as well."""
+        return f"usermod -L -e 1 {quote(change.account.user)}"

@@ -65,6 +65,23 @@ class _Server:
         del answer
         return Login.BARRED
 
+    def sessions(self, change: Change) -> str:
+        """Its connections."""
+        ask = (
+            "SELECT CONCAT_WS(CHAR(9),SUBSTRING_INDEX(HOST,':',1),FROM_UNIXTIME(UNIX_TIMESTAMP()-TIME),COMMAND)"
+            f" FROM information_schema.PROCESSLIST WHERE HEX(USER)='{_hex(change.account.user)}';"
+        )
+        return f"{_there(change)}\nmy_ask {quote(ask)}"
+
+    def end_sessions(self, change: Change) -> str:
+        """Its connections; the server has no more than the name to go by, so all of that name."""
+        ask = f"SELECT ID FROM information_schema.PROCESSLIST WHERE HEX(USER)='{_hex(change.account.user)}';"
+        return f'{_there(change)}\nmy_ask {quote(ask)} | while read -r _c; do my_ask "KILL $_c;"; done; :'
+
+    def lock(self, change: Change) -> str:
+        """ACCOUNT LOCK."""
+        return f'{_there(change)}\nmy_ask "ALTER USER {_NAMED} ACCOUNT LOCK;"'
+
 
 class MariaDb(_Server):
     """MariaDB >= 10.4, accounts of mysql_native_password."""

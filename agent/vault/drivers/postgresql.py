@@ -108,3 +108,23 @@ pg_ask postgres {quote(chr(10).join(statements))} {name} >/dev/null"""
         """Nothing: the day came with the change."""
         del change
         return ""
+
+    def sessions(self, change: Change) -> str:
+        """Its backends."""
+        ask = (
+            "SELECT coalesce(host(client_addr),'local')||E'\\t'||backend_start||E'\\t'||coalesce(application_name,'')"
+            " FROM pg_stat_activity WHERE usename=:'r' AND pid<>pg_backend_pid();"
+        )
+        return self._asked(change, ask)
+
+    def end_sessions(self, change: Change) -> str:
+        """Its backends."""
+        ask = (
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            " WHERE usename=:'r' AND pid<>pg_backend_pid();"
+        )
+        return self._asked(change, ask)
+
+    def lock(self, change: Change) -> str:
+        """NOLOGIN."""
+        return self._asked(change, "SELECT format('ALTER ROLE %I NOLOGIN', :'r') \\gexec")
