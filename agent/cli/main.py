@@ -43,6 +43,7 @@ VERBS = {
     "due": "List what must be settled by which day, and who is told.",
     "vault": "Make, open, check, back up the vault of secrets.",
     "password": "How passwords stand; change, check, show them.",
+    "accounts": "Who has an account where; what is wrong with it.",
     "feeds": "Import advisories, show their age, bundle them.",
     "evidence": "Verify, show or export sealed evidence.",
     "report": "Render a report in HTML, DOCX and PDF.",

@@ -8,9 +8,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from agent.declared.fields import Day, Filled, Login, Name, Strict, Text, Version
+from agent.declared.fields import Day, Filled, Login, Name, Strict, Text, Version, no_twice
 from agent.declared.problems import Problem, raise_problems
 from agent.declared.yamlfile import Document, load, parse
 from agent.model.duties import DAYS, Escalation, Penalty, Quota, Terms
@@ -36,6 +36,32 @@ class Person:
     phone: str = ""
     approver_key: str = ""
     """Approver or customer: public key file (PEM), relative to inventory/."""
+    since: date | None = None
+    """First day (Asia/Shanghai); None: from the start."""
+    until: date | None = None
+    """Last day; None: not known yet."""
+    accounts: tuple[str, ...] = ()
+    """`USER@WHERE`: what the person may have; WHERE is a target, a group or `*`."""
+    privileged: tuple[str, ...] = ()
+    """Those of them that may have full rights; the same form."""
+    consent: str = ""
+    """Core people who came later: number and day of the customer's written consent."""
+
+    def here(self, day: date) -> bool:
+        """Whether the person works here on that day."""
+        return (self.since is None or self.since <= day) and (self.until is None or day <= self.until)
+
+
+def _seat(value: str) -> str:
+    user, _, where = value.rpartition("@")
+    if not user or not where or any(letter.isspace() for letter in value):
+        raise ValueError("is not an account || write USER@TARGET, USER@GROUP or USER@*")
+    return value
+
+
+Seat = Annotated[str, Field(max_length=200), AfterValidator(_seat)]
+CORE = frozenset({"project-manager", "technical-lead"})
+"""Roles whose change needs the customer's written consent (contract, 人员)."""
 
 
 class PersonEntry(Strict):
@@ -47,6 +73,15 @@ class PersonEntry(Strict):
     mail: Text = ""
     phone: Text = ""
     approver_key: Text = ""
+    since: Day | None = Field(default=None, alias="from", description="First day (Asia/Shanghai)")
+    until: Day | None = Field(default=None, alias="to", description="Last day; afterwards every account is orphaned")
+    accounts: Annotated[tuple[Seat, ...], AfterValidator(no_twice)] = Field(
+        default=(), description="USER@WHERE that the person may have; WHERE is a target, a group or `*`"
+    )
+    privileged: Annotated[tuple[Seat, ...], AfterValidator(no_twice)] = Field(
+        default=(), description="Those of them that may have full rights"
+    )
+    consent: Text = Field(default="", description="Core people who came later: the customer's written consent")
 
 
 class PeopleFile(Strict):
@@ -162,6 +197,9 @@ def load_people(root: Path) -> tuple[Person, ...]:
         if person.approver_key and (key.is_absolute() or ".." in key.parts):
             where = document.where((*loc, "approver_key"))
             problems.append(Problem(where, "lies outside inventory/", "name a file inside inventory/"))
+        if person.since and person.until and person.until < person.since:
+            where = document.where((*loc, "to"))
+            problems.append(Problem(where, f"lies before from {person.since}", "correct one of the two"))
         if person.approver_key and person.role not in APPROVES:
             where = document.where((*loc, "approver_key"))
             remedy = "set `role: approver` (or `customer`) or remove the key"

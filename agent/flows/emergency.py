@@ -115,13 +115,14 @@ def _on_hosts(app: App, accounts: Sequence[Managed], compose: Compose) -> dict[s
                 answers = asked(session, scripts)
         except AgentError:
             return {}  # the rotation says why
-        return {
-            account.id: (answers[f"a{n}"].rc, tuple(map(one_line, answers[f"a{n}"].text.splitlines()[:_MOST])))
-            for n, account in enumerate(mine)
-        }
+        return {account.id: (answers[f"a{n}"].rc, _lines(answers[f"a{n}"].text)) for n, account in enumerate(mine)}
 
     found: dict[str, tuple[int, tuple[str, ...]]] = {}
     with ThreadPoolExecutor(WORKERS) as pool:
         for part in pool.map(one, by_host):
             found |= part
     return found
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(one_line(line) for line in text.splitlines() if line.strip())[:_MOST]

@@ -150,6 +150,12 @@ class Account:
     groups: tuple[str, ...] = ()
     keys: int = 0
     """Number of authorised SSH keys."""
+    key_names: tuple[str, ...] = ()
+    """The first 20 of them: `SHA256:FINGERPRINT COMMENT`."""
+    login_days: int | None = None
+    """Days since the last login at a terminal; -1: never; None: the host does not tell."""
+    ends_days: int | None = None
+    """Days until the account itself ends (negative: it has); None: it does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +200,8 @@ class DatabaseFacts:
     subject: Subject
     accounts: tuple[str, ...] = ()
     unseen: Mapping[str, str] = field(default_factory=dict)
+    answers: Mapping[str, tuple[tuple[object, ...], ...]] = field(default_factory=dict)
+    """Rows of `accounts` and `privileges`, as observe.database.queries asks for them; text in them is cleaned."""
     build: str = ""
     """The version as the server words it, `10.11.6-MariaDB-0+deb12u1`: tells whose build it is."""
 

@@ -75,3 +75,41 @@ def test_schemas_say_what_the_readers_refuse() -> None:
         assert schema["additionalProperties"] is False
         assert schema["$schema"].startswith("https://json-schema.org/")
         assert "schema_version" in schema["required"]
+
+
+PERSON = "schema_version: 1\npeople:\n- {name: 李四, role: technical-lead, login: lisi, "
+
+
+def people(tmp_path: Path, rest: str) -> tuple:
+    (tmp_path / "inventory").mkdir()
+    (tmp_path / "inventory" / "people.yaml").write_text(f"{PERSON}{rest}}}\n", "utf-8")
+    return load_people(tmp_path)
+
+
+def test_who_may_have_what_and_from_when_to_when(tmp_path: Path) -> None:
+    said = "from: 2026-09-01, to: 2027-02-28, accounts: [lisi@web], privileged: ['ops@*'], consent: 函〔2026〕9"
+    (one,) = people(tmp_path, said)
+    assert (one.since, one.until, one.accounts, one.privileged) == (
+        date(2026, 9, 1), date(2027, 2, 28), ("lisi@web",), ("ops@*",),
+    )  # fmt: skip
+    days = [date(2026, 8, 31), date(2026, 9, 1), date(2027, 2, 28), date(2027, 3, 1)]
+    assert [one.here(day) for day in days] == [False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("rest", "words"),
+    [
+        ("from: 2027-02-28, to: 2027-02-27", "lies before from 2027-02-28"),
+        ("accounts: [lisi]", "is not an account"),
+        ("accounts: ['@web']", "is not an account"),
+        ("accounts: ['a b@web']", "is not an account"),
+        ("accounts: [lisi@web, lisi@web]", "twice"),
+        ("to: soon", "not a date"),
+        ("since: 2027-01-01", "since"),
+    ],
+)
+def test_each_refusal_of_a_person(tmp_path: Path, rest: str, words: str) -> None:
+    with pytest.raises(DeclaredError) as caught:
+        people(tmp_path, rest)
+    assert words in str(caught.value)
+    assert "people.yaml:3" in str(caught.value)

@@ -65,6 +65,7 @@ def facts(target: str, payload: bytes) -> DatabaseFacts:
         version=version,
         subject=subject,
         accounts=_accounts(kind, statements),
+        answers={key: _rows(statements.get(key)) for key in ("accounts", "privileges")},
         unseen=unseen,
         build=_build(statements.get("version")),
     )
@@ -145,6 +146,11 @@ def _features(settings: Mapping[str, str], statements: Mapping[str, Mapping[str,
     if settings.get("ssl") == "on" or settings.get("have_ssl") == "YES":
         found.add("tls")
     return frozenset(found)
+
+
+def _rows(statement: Mapping[str, Any] | None) -> tuple[tuple[object, ...], ...]:
+    rows = statement["rows"] if statement else []
+    return tuple(tuple(clean(cell) if isinstance(cell, str) else cell for cell in row) for row in rows)
 
 
 def _accounts(kind: str, statements: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:

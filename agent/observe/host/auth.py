@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 from agent.model.facts import Account
 from agent.observe.host.system import Files
@@ -162,12 +165,52 @@ def _id(text: str) -> int:
     return -1 if number is None else number
 
 
+_NEVER = "**Never logged in**"
+_WHEN = re.compile(r"[A-Z][a-z]{2} +([A-Z][a-z]{2}) +([0-9]{1,2}) [0-9:]{8} [+-][0-9]{4} ([0-9]{4})$")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def _days_since(line: str, now: int | None) -> int | None:
+    """Days since the day that a line of `lastlog` (shadow, C locale) names; -1 for never."""
+    if line.rstrip().endswith(_NEVER):
+        return -1
+    hit = _WHEN.search(line.rstrip())
+    if hit is None or now is None or hit[1] not in _MONTHS:
+        return None
+    try:
+        day = date(int(hit[3]), _MONTHS.index(hit[1]) + 1, int(hit[2]))
+    except ValueError:
+        return None
+    return max((date(1970, 1, 1) + timedelta(days=now // 86400) - day).days, 0)
+
+
+def _fingerprint(blob: str, comment: str) -> str:
+    """As `ssh-keygen -l` shows it: SHA-256 of the key, in base64 without padding (OpenSSH, sshkey_fingerprint)."""
+    try:
+        key = base64.b64decode(blob, validate=True)
+    except ValueError:
+        return f"? {comment}".rstrip()
+    digest = base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
+    return f"SHA256:{digest} {comment}".rstrip()
+
+
+def _until(aged: list[str] | None, now: int | None) -> int | None:
+    """Days until shadow's eighth field, the day on which an account ends."""
+    ends = _number(aged[8]) if aged and len(aged) > 8 else None  # noqa: PLR2004 - columns
+    return ends - now // 86400 if ends is not None and now is not None else None
+
+
 def accounts(text: str, now: int | None) -> tuple[tuple[Account, ...], tuple[str, ...]]:
     """Accounts in the order of /etc/passwd, and the files that could not be read. `now` is the host's epoch second."""
     rows = [line.split("\t") for line in text.splitlines()]
     unread = tuple(row[1] for row in rows if row[0] == "!" and len(row) > 1)
     keys = {row[1]: _number(row[2]) or 0 for row in rows if row[0] == "K" and len(row) == 3}  # noqa: PLR2004 - columns
     shadow = {row[1]: row for row in rows if row[0] == "S" and len(row) >= 6}  # noqa: PLR2004 - columns
+    prints: dict[str, list[str]] = {}
+    for row in rows:
+        if row[0] == "k" and len(row) >= 4:  # noqa: PLR2004 - columns
+            prints.setdefault(row[1], []).append(_fingerprint(row[3], row[4] if len(row) > 4 else ""))  # noqa: PLR2004
+    logins = {row[1].split()[0]: row[1] for row in rows if row[0] == "L" and len(row) > 1 and row[1].split()}
     members: dict[str, list[str]] = {}
     primary: dict[str, str] = {}
     for row in rows:
@@ -196,6 +239,9 @@ def accounts(text: str, now: int | None) -> tuple[tuple[Account, ...], tuple[str
                 max_days=_number(aged[5]) if aged else None,
                 groups=tuple(dict.fromkeys(filter(None, (primary.get(gid, ""), *members.get(name, ()))))),
                 keys=keys.get(name, 0),
+                key_names=tuple(prints.get(name, ())),
+                login_days=_days_since(logins.get(name, ""), now),
+                ends_days=_until(aged, now),
             )
         )
     return tuple(found), unread

@@ -108,9 +108,14 @@ function kind(h,   c) {
   if (length(h) == 20 && h ~ /^_/) return "bsdi-des"
   return "unknown"
 }
-function count(f,   l, n) {
+function count(f,   l, n, a, m, i) {
   n = 0
-  while ((getline l < f) > 0) if (l !~ /^[ \t]*(#|$)/) n++
+  while ((getline l < f) > 0) if (l !~ /^[ \t]*(#|$)/) {
+    n++; m = split(l, a, /[ \t]+/)
+    for (i = 1; i < m; i++) if (a[i] ~ /^(sk-)?(ssh|ecdsa)-/ && a[i + 1] ~ /^AAAA[A-Za-z0-9+\/=]+$/) {
+      held = held "\n" a[i] "\t" a[i + 1] "\t" a[i + 2]; break
+    }
+  }
   close(f)
   return n
 }
@@ -119,8 +124,13 @@ BEGIN {
   while ((s = (getline l < (r "/etc/passwd"))) > 0) {
     n = split(l, a, ":"); if (n < 7) continue
     print "P\t" a[1] "\t" kind(a[2]) "\t" a[3] "\t" a[4] "\t" a[6] "\t" a[7]
-    if (!(a[6] in seen)) seen[a[6]] = count(r a[6] "/.ssh/authorized_keys") + count(r a[6] "/.ssh/authorized_keys2")
+    if (!(a[6] in seen)) {
+      held = ""; seen[a[6]] = count(r a[6] "/.ssh/authorized_keys") + count(r a[6] "/.ssh/authorized_keys2")
+      keys[a[6]] = held
+    }
     if (seen[a[6]]) print "K\t" a[1] "\t" seen[a[6]]
+    m = split(substr(keys[a[6]], 2), b, "\n")
+    for (i = 1; i <= m && i <= 20; i++) print "k\t" a[1] "\t" b[i]
   }
   if (s < 0) print "!\t/etc/passwd"
   while ((s = (getline l < (r "/etc/group"))) > 0) {
@@ -132,6 +142,7 @@ BEGIN {
   }
   if (s < 0) print "!\t/etc/shadow"
 }'
+[ -n "$R" ] || lastlog 2>/dev/null | sed -n '2,$s/^/L	/p'
 """
 """Accounts, groups, password ages; a hash is turned into its algorithm's name here and never leaves the host."""
 
