@@ -80,7 +80,7 @@ def test_schemas_say_what_the_readers_refuse() -> None:
 PERSON = "schema_version: 1\npeople:\n- {name: 李四, role: technical-lead, login: lisi, "
 
 
-def people(tmp_path: Path, rest: str) -> tuple:
+def one_person(tmp_path: Path, rest: str) -> tuple:
     (tmp_path / "inventory").mkdir()
     (tmp_path / "inventory" / "people.yaml").write_text(f"{PERSON}{rest}}}\n", "utf-8")
     return load_people(tmp_path)
@@ -88,7 +88,7 @@ def people(tmp_path: Path, rest: str) -> tuple:
 
 def test_who_may_have_what_and_from_when_to_when(tmp_path: Path) -> None:
     said = "from: 2026-09-01, to: 2027-02-28, accounts: [lisi@web], privileged: ['ops@*'], consent: 函〔2026〕9"
-    (one,) = people(tmp_path, said)
+    (one,) = one_person(tmp_path, said)
     assert (one.since, one.until, one.accounts, one.privileged) == (
         date(2026, 9, 1), date(2027, 2, 28), ("lisi@web",), ("ops@*",),
     )  # fmt: skip
@@ -108,8 +108,8 @@ def test_who_may_have_what_and_from_when_to_when(tmp_path: Path) -> None:
         ("since: 2027-01-01", "since"),
     ],
 )
-def test_each_refusal_of_a_person(tmp_path: Path, rest: str, words: str) -> None:
+def test_each_refusal_of_what_a_person_may_have(tmp_path: Path, rest: str, words: str) -> None:
     with pytest.raises(DeclaredError) as caught:
-        people(tmp_path, rest)
+        one_person(tmp_path, rest)
     assert words in str(caught.value)
     assert "people.yaml:3" in str(caught.value)

@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from agent.declared import load_contract, load_exceptions, load_inventory, load_people, load_periods
+from agent.declared.accounts import ACCOUNTS, AccountsFile
+from agent.declared.passwords import PASSWORDS, PasswordsFile
 from agent.declared.workspace import make_workspace
+from agent.declared.yamlfile import load, parse
 from agent.model.errors import RefusedError
 
 
@@ -34,7 +37,14 @@ def test_what_the_starters_show_in_comments_is_accepted(tmp_path: Path) -> None:
     found = load_inventory(tmp_path)
     assert [target.name for target in found.targets] == ["web-01", "pg-main"]
     assert found.host("web-01").listeners == ("tcp/22", "tcp/443")
-    assert len(load_people(tmp_path)) == 3
+    assert len(load_people(tmp_path)) == 4
+    for path, model, count in ((ACCOUNTS, AccountsFile, 4), (PASSWORDS, PasswordsFile, 1)):
+        head, text = (tmp_path / path).read_text("utf-8").split("schema_version: 1\n")
+        assert all(line.startswith("#") for line in head.splitlines())
+        text = re.sub(r"(?m)^( *)# ", r"\1", text).replace(": []", ":")
+        (tmp_path / path).write_text(f"schema_version: 1\n{text}", "utf-8")
+        entries = parse(load(tmp_path / path), model)
+        assert len(getattr(entries, "accounts", None) or entries.policies) == count
 
 
 @pytest.mark.parametrize("there", ["inventory/hosts.yaml", "periods.yaml", ".gitignore"])
