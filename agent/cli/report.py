@@ -63,6 +63,17 @@ def harden(app: App, run_id: str | None, host: str, formats: tuple[str, ...], as
     _render(app, "harden", run_id, host, formats, as_json)
 
 
+@command.command("accounts")
+@click.option("--run", "run_id", help="The round that saw the accounts (default: the newest).")
+@_HOST
+@_FORMAT
+@_JSON
+@click.pass_obj
+def accounts(app: App, run_id: str | None, host: str, formats: tuple[str, ...], as_json: bool) -> None:
+    """Render the 账号与口令报告 (口令策略达标表, 账号清单) under state/reports/accounts/; no secret is in it."""
+    _render(app, "accounts", run_id, host, formats, as_json)
+
+
 def _newest_hardening(app: App) -> str:
     from agent.model.errors import AgentError
     from agent.store import runs
@@ -78,6 +89,10 @@ def _render(app: App, kind: str, run_id: str | None, host: str, formats: tuple[s
         from agent.flows.hardening_report import render as render_harden
 
         rendered = render_harden(app, run_id or _newest_hardening(app), formats or FORMATS, host)
+    elif kind == "accounts":
+        from agent.flows.accounts_report import render as render_accounts
+
+        rendered = render_accounts(app, formats or FORMATS, run_id=run_id or "", host=host)
     else:
         from agent.flows.judge import run_or_latest
         from agent.flows.report import render

@@ -1,6 +1,7 @@
 """One document tree, three renderers: HTML, DOCX, PDF.
 
-`render_scan` writes a 漏洞扫描报告, `render_harden` a 安全加固报告, `lint` checks a workspace's templates, `fonts`
+`render_scan` writes a 漏洞扫描报告, `render_harden` a 安全加固报告, `render_accounts` a
+账号与口令报告, `lint` checks a workspace's templates, `fonts`
 says which Chinese fonts this machine has. Heavy libraries are imported only in the child process or by `lint`.
 """
 
@@ -9,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent.report.render import FORMATS, Rendered, render_harden, render_scan
+from agent.report.render import FORMATS, Rendered, render_accounts, render_harden, render_scan
 
-__all__ = ["FORMATS", "Rendered", "fonts", "lint", "render_harden", "render_scan"]
+__all__ = ["FORMATS", "Rendered", "fonts", "lint", "render_accounts", "render_harden", "render_scan"]
 
 
 def fonts() -> list[Path]:

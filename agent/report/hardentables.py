@@ -14,10 +14,10 @@ from agent.report.view import Count
 from agent.report.words import KINDS, percent
 
 
-def policy(report: HardenReport) -> tuple[PolicyRow, ...]:
+def policy(passwords: Iterable[PasswordRow]) -> tuple[PolicyRow, ...]:
     """One row a control, over all targets on which it was judged."""
     groups: dict[str, list[PasswordRow]] = defaultdict(list)
-    for each in report.passwords:
+    for each in passwords:
         groups[each.control].append(each)
     rows = []
     for control, found in sorted(groups.items()):
@@ -41,10 +41,10 @@ def _said(outcome: Outcome, actual: str) -> str:
     return " ".join(filter(None, (word, actual))) or "未达标"
 
 
-def policy_targets(report: HardenReport) -> tuple[PolicyTarget, ...]:
+def policy_targets(names: Iterable[str], passwords: Iterable[PasswordRow]) -> tuple[PolicyTarget, ...]:
     """One row a target; one that nobody looked at afterwards is 未复查, never 达标."""
-    counted: dict[str, Counter[Outcome]] = {row.name: Counter() for row in report.targets}
-    for each in report.passwords:
+    counted: dict[str, Counter[Outcome]] = {name: Counter() for name in names}
+    for each in passwords:
         if each.target in counted:
             counted[each.target][each.outcome] += 1
     rows = []

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from agent.model.accountreport import AccountReport
 from agent.model.hardenreport import HardenReport
 from agent.model.report import ScanReport
-from agent.report import charts, derive, harden, hardencharts
+from agent.report import accounts, charts, derive, harden, hardencharts
+from agent.report.accounts import AccountsView
 from agent.report.hardenview import HardenView
-from agent.report.template import HARDEN, SCAN
+from agent.report.template import ACCOUNTS, HARDEN, SCAN
 from agent.report.view import View
 
 Drawing = tuple[str, float, float] | None
@@ -48,6 +50,15 @@ KINDS: Mapping[str, Kind] = {
         harden.narrowed,
         hardencharts.draw,
         lambda report: [item.finding for item in report.closures],
+    ),
+    "accounts": Kind(
+        ACCOUNTS,
+        AccountReport,
+        AccountsView,
+        accounts.derive,
+        accounts.narrowed,
+        accounts.draw,
+        accounts.keys,
     ),
 }
 

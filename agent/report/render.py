@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.model import errors
+from agent.model.accountreport import AccountReport
 from agent.model.errors import AgentError, ReportError
 from agent.model.hardenreport import HardenReport
 from agent.model.report import ScanReport
@@ -53,7 +54,7 @@ def _sweep(folder: Path) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def _call(request: dict[str, object], report: ScanReport | HardenReport) -> dict[str, object]:
+def _call(request: dict[str, object], report: ScanReport | HardenReport | AccountReport) -> dict[str, object]:
     head = json.dumps(request).encode()
     feed = b'{"request":' + head + b',"report":' + wire.encode(report) + b"}"
     # -P: a file of the current folder must not shadow a module. The agent itself is found where this one was.
@@ -122,9 +123,21 @@ def render_harden(
     return _render("harden", report, out, formats, templates, host)
 
 
+def render_accounts(
+    report: AccountReport,
+    out: Path,
+    *,
+    formats: Sequence[str] = FORMATS,
+    templates: Sequence[Path] = (),
+    host: str = "",
+) -> Rendered:
+    """Render a 账号与口令报告 as `accounts-NUMBER[-HOST].html` and so on; arguments and errors as of `render_scan`."""
+    return _render("accounts", report, out, formats, templates, host)
+
+
 def _render(
     kind: str,
-    report: ScanReport | HardenReport,
+    report: ScanReport | HardenReport | AccountReport,
     out: Path,
     formats: Sequence[str],
     templates: Sequence[Path],

@@ -27,6 +27,8 @@ SCAN = "scan-report.xhtml.j2"
 """File name of the scan report's template; a workspace's templates/ overrides it by that name."""
 HARDEN = "harden-report.xhtml.j2"
 """The same of the 安全加固报告."""
+ACCOUNTS = "accounts-report.xhtml.j2"
+"""The same of the 账号与口令报告."""
 
 FILTERS = {
     "beijing": beijing,
