@@ -53,6 +53,7 @@ DEFAULTS = frozenset({
 _CLOSED = frozenset({"nologin", "false", "sync", "shutdown", "halt"})
 _ADMIN_GROUPS = frozenset({"sudo", "wheel", "admin"})
 _FULL = re.compile(r"^(?P<who>[^\s=]+)\s+\S+\s*=.*\bALL\s*$")
+_MYSQL = frozenset({"mariadb", "mysql"})
 _MYSQL_FULL = {11: "SUPER", 10: "GRANT OPTION", 9: "FILE", 12: "CREATE USER"}
 """Column of observe.database's `privileges` answer, after user and host, to its name."""
 
@@ -212,14 +213,22 @@ def _held(
     return Holding(one, tuple(person.name for person in here), one.id in managed, tuple(flaws))
 
 
+def _builtin(one: Found) -> bool:
+    """Whether it belongs to the system or the server itself, where it is reached from its own host alone."""
+    if one.kind in _MYSQL:
+        local = one.name.rpartition("@")[2] in {"localhost", "127.0.0.1", "::1"}
+        return local and one.user in {"root", "mysql", "mariadb.sys", "mysql.sys", "mysql.session", "mysql.infoschema"}
+    return one.user == {"linux": "root", "postgresql": "postgres"}.get(one.kind)
+
+
 def _flaws(
     one: Found, mine: Sequence[Person], here: Sequence[Person], *, known: bool, allowed: bool
 ) -> Iterator[tuple[Flaw, str]]:
     usable = [way for way in one.ways if way != "local"]
-    builtin = one.user in {"root", "postgres"} or (one.kind in {"mariadb", "mysql"} and one.user == "mariadb.sys")
+    builtin = _builtin(one)
     if mine and not here and usable:
         yield Flaw.ORPHANED, "、".join(person.name for person in mine)
-    elif not mine and usable and not known and not (builtin and one.kind == "linux"):
+    elif not mine and usable and not known and not builtin:
         yield Flaw.UNKNOWN, f"可登录方式：{'、'.join(one.ways)}"
     if usable and len(here) > 1:
         yield Flaw.SHARED, "、".join(person.name for person in here)
@@ -229,7 +238,8 @@ def _flaws(
         yield Flaw.DORMANT, f"{one.idle} 天未登录"
     if usable and one.idle == -1 and one.age is not None and one.age > IDLE:
         yield Flaw.DORMANT, f"从未在终端登录，口令已 {one.age} 天"
-    if usable and (one.user.lower() in DEFAULTS or not one.user or (one.user == "root" and one.name.endswith("@%"))):
+    known_to_all = one.user.lower() in {*DEFAULTS, ""} or (one.kind in _MYSQL and one.user == "root")
+    if usable and known_to_all and not builtin:
         yield Flaw.DEFAULT, one.name or "匿名"
     if "open" in one.ways:
         yield Flaw.OPEN, "口令为空"

@@ -120,7 +120,7 @@ def spelled(name: str) -> frozenset[str]:
     plain = re.sub(r"[^0-9a-z]", "", name.lower())
     parts = {part for part in re.split(r"[^a-z]+", name.lower()) if len(part) >= SHORTEST_NAME}
     chinese = re.sub(r"[^\u4e00-\u9fff]", "", re.sub(r"（.*?）|\(.*?\)", "", name))[:8]
-    found = {plain, *parts} if len(plain) >= SHORTEST_NAME else set(parts)
+    found = {plain, name.lower(), *parts}
     if chinese:
         from pypinyin import Style, pinyin  # noqa: PLC0415 - its tables cost a quarter of a second
 

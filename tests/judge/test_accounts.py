@@ -50,7 +50,11 @@ def flaws(found, people=(LISI, LEFT), **more):
         ({"name": "guest", "user": "guest", "ways": ()}, []),
         ({"name": "@localhost", "user": "", "kind": "mariadb", "ways": ("open",)},
          [Flaw.UNKNOWN, Flaw.DEFAULT, Flaw.OPEN]),
-        ({"name": "root@%", "user": "root", "kind": "mariadb"}, [Flaw.UNKNOWN, Flaw.DEFAULT]),
+        ({"name": "root@%", "user": "root", "kind": "mariadb", "rights": ("SUPER",)},
+         [Flaw.UNKNOWN, Flaw.DEFAULT, Flaw.PRIVILEGED]),
+        ({"name": "root@::1", "user": "root", "kind": "mariadb", "rights": ("SUPER",)}, []),
+        ({"name": "postgres", "user": "postgres", "kind": "postgresql", "rights": ("SUPERUSER",)}, []),
+        ({"name": "postgres", "user": "postgres"}, [Flaw.UNKNOWN, Flaw.DEFAULT]),
         ({"name": "root@localhost", "user": "root", "kind": "mariadb", "ways": ("local",)}, []),
     ],
 )  # fmt: skip

@@ -81,7 +81,15 @@ def test_every_record_is_a_row_in_every_format(report, tmp_path):
     assert "\u202e" not in html
     assert html.count("data-finding=") == 47
     assert 5 < done.pages < 20
-    for word in ("口令策略达标表", "账号清单", "超期", "长度不足", "设备限制", "<b>21</b>/23", "核心人员更换缺少甲方书面同意"):
+    for word in (
+        "口令策略达标表",
+        "账号清单",
+        "超期",
+        "长度不足",
+        "设备限制",
+        "<b>21</b>/23",
+        "核心人员更换缺少甲方书面同意",
+    ):
         assert word in html, word
 
 
