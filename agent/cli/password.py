@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.main import Exit
+from agent.cli.main import Exit, say
 from agent.cli.password_emergency import command as emergency
 from agent.cli.password_manual import command as manual
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from agent.app import App
+    from agent.flows.rotation import Event
     from agent.model.account import Managed
     from agent.model.secret import Secret
     from agent.vault.standing import Standing
@@ -235,7 +236,11 @@ def _dependents(accounts: Sequence[Managed]) -> None:
 def _rotated(app: App, accounts: Sequence[Managed], reason: str, *, settle_only: bool, as_json: bool) -> int:
     from agent.flows.rotation import WORDS, Ended, rotate
 
-    done = rotate(app, accounts, reason=reason, settle_only=settle_only)
+    def watch(event: Event) -> None:
+        if event.step in {"settle", "change", "end"} and sys.stderr.isatty():
+            say(f"{event.host}: {event.step} {event.count}", err=True)
+
+    done = rotate(app, accounts, watch, reason=reason, settle_only=settle_only)
     for one in done:
         if as_json:
             body = {"account": one.account, "ended": one.ended, "way": one.way, "version": one.version, "why": one.why}

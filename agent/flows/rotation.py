@@ -120,8 +120,6 @@ class _Proof:
     way: Way = Way.NONE
     ended: Login = Login.BARRED
     why: str = ""
-    in_force: bool = False
-    """The target's own record holds it."""
 
 
 def rotate(
