@@ -233,9 +233,10 @@ class App:
         held = FileCredentials(self.state / "credentials.yaml")
         if not self.has_vault:
             return held
+        from agent.vault import opening
         from agent.vault.credentials import VaultCredentials
 
-        return VaultCredentials(lambda: self.vault, held)
+        return VaultCredentials(lambda: self.vault, lambda name: opening.holds(self.store, name), held)
 
     def require_ops_location(self) -> None:
         """Refuse unless this machine is a designated ops location (every verb that reaches a target).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,7 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from agent.declared.fields import Filled, Listener, Login, Name, NameOrNone, Strict, Text, Version, no_twice
 from agent.declared.problems import Problem, raise_problems
 from agent.declared.yamlfile import Document, load, parse
-from agent.model.account import Dependent, Managed, Way
+from agent.model.account import SSH, SSH_KEY, Dependent, Managed, Way
 
 if TYPE_CHECKING:
     from agent.model.asset import Inventory
@@ -171,7 +172,7 @@ def _spread(entry: AccountEntry, inventory: Inventory, services: tuple[ServiceAc
     for name, host, kind, zone in dict.fromkeys(targets):
         part = f":{entry.at}" if entry.at else ""
         extra = f"/{kind}" if kind in {"redis", "tomcat"} else ""
-        yield Managed(
+        made = Managed(
             id=f"{entry.user}{part}@{name}{extra}",
             user=entry.user,
             target=name,
@@ -187,6 +188,8 @@ def _spread(entry: AccountEntry, inventory: Inventory, services: tuple[ServiceAc
             plan=entry.plan,
             dependents=tuple(Dependent(**each.model_dump()) for each in entry.dependents),
             own_login=kind not in {"redis", "tomcat", "manual"} and (entry.user, name) in own,
-            ssh_key=entry.ssh_key,
             initial=entry.initial,
         )
+        yield made
+        if entry.ssh_key and kind == "linux":
+            yield replace(made, id=made.id + SSH, kind=SSH_KEY, dependents=())

@@ -12,7 +12,7 @@ from agent.flows.accounts import Roster, roster
 from agent.flows.hardening_report import about_passwords
 from agent.flows.judge import SHANGHAI
 from agent.flows.passwords import audit, status
-from agent.model.account import Way
+from agent.model.account import SSH_KEY, Way
 from agent.model.accountreport import AccountLine, AccountReport, PasswordLine
 from agent.model.errors import AgentError
 from agent.model.hardenreport import PasswordRow
@@ -42,7 +42,7 @@ WAYS = {
 }
 KINDS = {
     "linux": "操作系统", "mariadb": "MariaDB", "mysql": "MySQL", "postgresql": "PostgreSQL", "redis": "Redis",
-    "tomcat": "Tomcat", "manual": "设备或服务",
+    "tomcat": "Tomcat", "manual": "设备或服务", SSH_KEY: "SSH 密钥",
 }  # fmt: skip
 _WAYS_IN = {"password": "口令", "key": "密钥", "open": "无口令", "local": "本机"}
 
@@ -109,6 +109,7 @@ def _passwords(app: App) -> Iterator[PasswordLine]:
         faults = [FAULTS[fault] for fault in found.faults if fault is not Fault.EXPIRED] if found else []
         policy = app.password_policies[account.policy]
         way = WAYS[Way(one.way)] if one.way in set(Way) else "未验证"
+        known = found is not None or account.kind == SSH_KEY  # a key that was made has no fault
         yield PasswordLine(
             key=_key("password", account.id),
             account=account.id,
@@ -122,7 +123,7 @@ def _passwords(app: App) -> Iterator[PasswordLine]:
             proven=one.verified[:10],
             way=way,
             faults=tuple(faults),
-            conforms=found is not None and not faults and one.left is not None and one.left >= 0,
+            conforms=known and not faults and one.left is not None and one.left >= 0,
             note=one.why if one.state in {State.OPEN, State.HELD} else "",
         )
 

@@ -47,10 +47,36 @@ class Candidate:
         """As it was."""
         return self._rest.key_file(host)
 
+    def kept_keys(self, host: Host) -> tuple[Secret, ...]:
+        """As they were."""
+        return self._rest.kept_keys(host)
+
     def password(self, target: Host | Database, purpose: str) -> Secret:
         """The candidate for its account, whatever the purpose; else as it was."""
         if (target.user, target.name) == (self._user, self._target):
             return self._secret
+        return self._rest.password(target, purpose)
+
+
+class KeyCandidate:
+    """Implements `model.ports.CredentialSource`: one account's key is this one alone, the rest is as it was."""
+
+    def __init__(self, user: str, target: str, secret: Secret, rest: CredentialSource) -> None:
+        self._user, self._target, self._secret, self._rest = user, target, secret, rest
+
+    def key_file(self, host: Host) -> str:
+        """None for the account. Raises UnreachedError."""
+        if (host.user, host.name) == (self._user, self._target):
+            raise UnreachedError(Reason.AUTH_FAILED, "the server refuses the new key")
+        return self._rest.key_file(host)
+
+    def kept_keys(self, host: Host) -> tuple[Secret, ...]:
+        """The candidate for its account; else as they were."""
+        mine = (host.user, host.name) == (self._user, self._target)
+        return (self._secret,) if mine else self._rest.kept_keys(host)
+
+    def password(self, target: Host | Database, purpose: str) -> Secret:
+        """As it was."""
         return self._rest.password(target, purpose)
 
 
@@ -101,6 +127,17 @@ def by_sql(app: App, account: Managed, secret: Secret) -> None:
     try:
         with contextlib.closing(sessions.open_sql(database, LOGIN)) as session:
             session.query("SELECT 1")
+    finally:
+        sessions.close()
+
+
+@patiently
+def by_key(app: App, account: Managed, secret: Secret) -> None:
+    """Log in by SSH with the private key alone. Nothing is run."""
+    host = replace(app.inventory.host(account.host), user=account.user, auth="key")
+    sessions = app.new_sessions(KeyCandidate(account.user, host.name, secret, app.credentials))
+    try:
+        sessions.open(host, LOGIN).close()
     finally:
         sessions.close()
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.declared.people import load_people
+from agent.model.account import SSH
 from agent.model.errors import AgentError
 from agent.model.password import UNDERTAKING, Fault
 from agent.vault.policy import faults
@@ -83,14 +84,18 @@ def audit(app: App) -> list[Audited]:
 
 
 def chosen(app: App, names: Iterable[str]) -> list[Managed]:
-    """Managed accounts by their ids, or by the name of a target: all that are there.
+    """Managed accounts by their ids (with their SSH keys), or by the name of a target: all that are there.
 
     Raises:
         AgentError: one is not declared.
     """
     found: dict[str, Managed] = {}
     for name in names:
-        mine = [account for account in app.accounts if name in {account.id, account.target, account.host}]
+        mine = [
+            account
+            for account in app.accounts
+            if name in {account.id, account.id.removesuffix(SSH), account.target, account.host}
+        ]
         if not mine:
             raise AgentError(
                 "no such managed account or target",

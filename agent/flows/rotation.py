@@ -23,7 +23,8 @@ from agent.flows import ways
 from agent.flows.held import held
 from agent.flows.logins import FROM_HERE, Candidate
 from agent.flows.passwords import known_names
-from agent.model.account import Way
+from agent.flows.sshkeys import KeyRotation
+from agent.model.account import SSH_KEY, Way
 from agent.model.errors import AgentError, IntegrityError, StoreError, UnreachedError
 from agent.model.frames import Section, compose, split
 from agent.model.observation import Reason
@@ -143,7 +144,7 @@ def rotate(
     by_host: dict[str, list[Managed]] = defaultdict(list)
     for account in accounts:
         why = "" if settle_only else account.held
-        if account.kind not in DRIVERS:
+        if account.kind not in {*DRIVERS, SSH_KEY}:
             why = "没有自动改密的驱动：agent password manual"
         if why:
             done[account.id] = Rotated(account.id, Ended.HELD, why)
@@ -210,7 +211,8 @@ class HostRotation:
 
     app: App
     host: Host
-    accounts: Sequence[Managed]
+    everything: Sequence[Managed]
+    """Their passwords, and their SSH keys."""
     watch: Watcher
     names: Sequence[str] = ()
     reason: str = ""
@@ -224,14 +226,34 @@ class HostRotation:
                 self._settle(session, last=settle_only)
                 if not settle_only:
                     self._change(session)
+                self._keys(session, settle_only=settle_only)
                 self._seal()
         except (StoreError, IntegrityError):
             raise
         except AgentError as error:
             why = one_line(error.message, 200)
-            for account in self.accounts:
+            for account in self.everything:
                 self._done.setdefault(account.id, Rotated(account.id, Ended.UNREACHED, why))
-        return [self._done[account.id] for account in self.accounts if account.id in self._done]
+        return [self._done[account.id] for account in self.everything if account.id in self._done]
+
+    @property
+    def accounts(self) -> list[Managed]:
+        """Those whose passwords are changed."""
+        return [account for account in self.everything if account.kind != SSH_KEY]
+
+    def _keys(self, session: Session, *, settle_only: bool) -> None:
+        """The accounts' SSH keys, by the same session."""
+        mine = [account for account in self.everything if account.kind == SSH_KEY]
+        if not mine:
+            return
+
+        def ask(scripts: Mapping[str, str]) -> dict[str, Answer]:
+            return asked(session, {key: (DRIVERS["linux"], script) for key, script in scripts.items()})
+
+        rotation = KeyRotation(self.app, ask, lambda step, count: self.watch(Event(self.host.name, step, count)))
+        for name, one in rotation.run(mine, settle_only=settle_only).items():
+            way = Way.SSH if one.ended == Ended.ROTATED else Way.NONE
+            self._end(name, Ended(one.ended), one.why, way=way, row=one.row)
 
     # --- the way in ------------------------------------------------------------------------------------------------
 

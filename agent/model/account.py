@@ -7,6 +7,10 @@ from enum import StrEnum
 
 KINDS = ("linux", "mariadb", "mysql", "postgresql", "redis", "tomcat", "manual")
 """What an account logs in to; `manual`: a device, a VPN, a mailbox that no program reaches."""
+SSH_KEY = "ssh-key"
+"""The kind of an account's SSH key: it has an age and versions of its own."""
+SSH = "#ssh"
+"""Ends the id of an account's SSH key."""
 
 
 class Way(StrEnum):
@@ -75,8 +79,6 @@ class Managed:
     dependents: tuple[Dependent, ...] = ()
     own_login: bool = False
     """The agent itself logs in with it: it never expires there, or nobody could mend it."""
-    ssh_key: bool = False
-    """Its SSH key is changed the same way."""
     initial: bool = False
     """Give it a password where it has none; else it stays one that nobody enters by password."""
 

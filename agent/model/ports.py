@@ -23,6 +23,10 @@ class CredentialSource(Protocol):
         """Path of the private key for that host. Raises UnreachedError(CREDENTIAL)."""
         ...
 
+    def kept_keys(self, host: Host) -> tuple[Secret, ...]:
+        """Ed25519 private keys (OpenSSH's form) that the vault keeps for that login; tried before the file's."""
+        ...
+
     def password(self, target: Host | Database, purpose: str) -> Secret:
         """Password for `purpose` (`login`, `sudo`, `database`). Raises UnreachedError(CREDENTIAL)."""
         ...

@@ -94,6 +94,11 @@ class FileCredentials:
         private(path, "the private key")
         return str(path)
 
+    def kept_keys(self, host: Host) -> tuple[Secret, ...]:
+        """None: here keys are files."""
+        del host
+        return ()
+
     def password(self, target: Host | Database, purpose: str) -> Secret:
         """Password for `login`, `sudo` or `database`. Raises UnreachedError(`credential-missing`)."""
         place = ("databases", target.name, "password") if purpose == "database" else ("hosts", target.name, purpose)

@@ -146,9 +146,10 @@ def _options(host: Host, pinned: tuple[HostKey, ...], credentials: CredentialSou
     if host.auth == "password":
         options["password"] = credentials.password(host, "login").reveal()
         return options
+    kept = [asyncssh.import_private_key(secret.reveal()) for secret in credentials.kept_keys(host)]
     path = credentials.key_file(host)
     try:
-        options["client_keys"] = [asyncssh.read_private_key(path)]
+        options["client_keys"] = [*kept, asyncssh.read_private_key(path)]
     except (asyncssh.KeyImportError, OSError) as error:
         remedy = "use an unencrypted key"
         raise UnreachedError(Reason.CREDENTIAL, "the private key cannot be used", where=path, remedy=remedy) from error

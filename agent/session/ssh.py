@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import select
 import socket
@@ -17,6 +18,7 @@ from agent.model.asset import Host
 from agent.model.errors import UnreachedError
 from agent.model.observation import Reason
 from agent.model.ports import CredentialSource
+from agent.model.secret import Secret
 from agent.model.text import one_line
 from agent.session.deadline import Deadline, Watchdog
 from agent.session.failure import explain
@@ -213,6 +215,10 @@ def _log_in(transport: paramiko.Transport, host: Host, credentials: CredentialSo
     if host.auth == "password":
         more = transport.auth_password(host.user, credentials.password(host, "login").reveal())
     else:
+        for secret in credentials.kept_keys(host):
+            with contextlib.suppress(paramiko.AuthenticationException):
+                _further(transport.auth_publickey(host.user, _loaded(secret)))
+                return
         path = credentials.key_file(host)
         try:
             key = paramiko.PKey.from_path(path)
@@ -222,8 +228,19 @@ def _log_in(transport: paramiko.Transport, host: Host, credentials: CredentialSo
                 Reason.CREDENTIAL, f"the private key cannot be used: {one_line(str(error))}", where=path, remedy=remedy
             ) from error
         more = transport.auth_publickey(host.user, key)
-    if more:
-        raise UnreachedError(Reason.AUTH_FAILED, f"the server wants a further factor ({', '.join(more)})")
+    _further(more)
+
+
+def _further(wanted: Sequence[str]) -> None:
+    if wanted:
+        raise UnreachedError(Reason.AUTH_FAILED, f"the server wants a further factor ({', '.join(wanted)})")
+
+
+def _loaded(secret: Secret) -> paramiko.PKey:
+    try:
+        return paramiko.Ed25519Key.from_private_key(io.StringIO(secret.reveal()))
+    except (paramiko.SSHException, ValueError) as error:
+        raise UnreachedError(Reason.CREDENTIAL, "the vault's private key cannot be used") from error
 
 
 def _modern(pinned: Sequence[HostKey], error: Exception) -> bool:

@@ -11,7 +11,7 @@ from agent.model.errors import RefusedError
 from agent.store.times import to_text
 from agent.vault import rows, slots
 from agent.vault.records import Row, balance, seal, stamp
-from agent.vault.vault import CURRENT, KEY, REUSE, WHOLE, Vault
+from agent.vault.vault import CURRENT, KEY, PENDING, REUSE, WHOLE, Vault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -68,6 +68,13 @@ def exists(store: Store) -> bool:
     """Whether the workspace has a vault."""
     with store.read() as connection:
         return rows.head(connection) is not None
+
+
+def holds(store: Store, account: str) -> bool:
+    """Whether the vault has something current or pending of an account; nothing is opened."""
+    with store.read() as connection:
+        found = rows.records(connection, [account])
+    return any(row.state in {CURRENT, PENDING} for row in found)
 
 
 def told(store: Store) -> dict[str, Any]:

@@ -46,6 +46,7 @@ def test_no_file_no_accounts(tmp_path):
         ("{user: default, on: [web-01], kind: redis}", ["default@web-01/redis"]),
         ("{user: admin, on: [VPN 网关], kind: manual}", ["admin@VPN 网关"]),
         ("{user: ops, on: [web, web-01]}", ["ops@web-01", "ops@web-02"]),
+        ("{user: ops, on: [web-01, pg], ssh_key: true}", ["ops@web-01", "ops@web-01#ssh", "ops@pg"]),
     ],
 )
 def test_an_entry_is_spread_over_its_targets(tmp_path, entry, ids):
