@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from agent.change.library import TXROOT, modules
 from agent.flows import ways
+from agent.flows.dependents import Dependents
 from agent.flows.held import held
 from agent.flows.logins import FROM_HERE, Candidate
 from agent.flows.passwords import known_names
@@ -357,6 +358,9 @@ class HostRotation:
         for account in self.accounts:
             if account.id in self._done:
                 continue  # settled this moment: it is new, or nobody knows
+            if account.dependents and (why := self._ready(session, account)):
+                self._done[account.id] = Rotated(account.id, Ended.KEPT, why)
+                continue
             policy = self.app.password_policies[account.policy]
             text = generate(CHARACTERS[account.kind], policy, names=(*self.names, account.user))
             new.append(New(account.id, account.zone or WHOLE, text))
@@ -368,6 +372,76 @@ class HostRotation:
         self._secrets |= {(one.account, rows[one.account].version): one.text for one in new}
         self.watch(Event(self.host.name, "pended", len(new)))
         self._apply(session, {name: (account, rows[name]) for name, account in todo.items()})
+
+    # --- programs that keep the password ---------------------------------------------------------------------------
+
+    def _stage(self, account: Managed) -> Dependents:
+        return Dependents(self.app, account, lambda step: self.watch(Event(self.host.name, step, 1)))
+
+    def _ready(self, session: Session, account: Managed) -> str:
+        """Why an account with dependents is not changed now: a place is not as declared, or holds another password."""
+        stage = self._stage(account)
+        current = self._row(account.id, CURRENT)
+        with stage.turn():
+            try:
+                old = self._reveal(current) if current else stage.told()
+            except UnreachedError as error:
+                return one_line(f"{error.reason}: {error.message}", 160)
+            if old is None:
+                return f"{account.dependents[0].file} 中没有读到口令"
+            places = stage.look([old])
+        wrong = [f"{place}：{place.wrong}" for place in places if place.wrong]
+        if not wrong and current is None:
+            if not self._is(session, account, old):
+                return f"{places[0]} 中的口令不是该账号现用的口令"
+            self.app.vault.adopt([New(account.id, account.zone or WHOLE, old)])
+        return "；".join(wrong)
+
+    def _is(self, session: Session, account: Managed, secret: Secret) -> bool:
+        """Whether the target holds it: asked in place, else by one login."""
+        driver, said = DRIVERS[account.kind], ""
+        for _ in range(2):
+            script = driver.which(self._plain(account), [secret], said)
+            if not script:
+                return any(FROM_HERE[way](self.app, account, secret)[0] is Login.IN for way in driver.ways[:1])
+            answer = asked(session, {"is": (driver, script)})["is"]
+            text = answer.text.strip()
+            if not text.startswith("ask "):
+                return answer.rc == 0 and text == "0"
+            said = text.removeprefix("ask ")
+        return False
+
+    def _dependents(self, session: Session, account: Managed, row: Row) -> bool:
+        """Have every place follow; else everything goes back. Whether the new one may become current."""
+        stage = self._stage(account)
+        current = self._row(account.id, CURRENT)
+        old = self._reveal(current) if current else None
+        with stage.turn():
+            why = stage.apply(self._reveal(row), old)
+            if not why:
+                return True
+            why = self._masked(f"关联程序：{why}", row)
+            if stage.confirmed or old is None:
+                self._open(row, why)
+                return False
+            driver = DRIVERS[account.kind]
+            self.watch(Event(self.host.name, "back", 1))
+            try:
+                back = change_of(self.app, account, old)
+                gone = asked(session, {"back": (driver, driver.change(back))})["back"].rc == 0
+                gone = gone and self._is(session, account, old)
+                if gone and (script := driver.finish(back)):
+                    asked(session, {"finish": (driver, script)})
+            except UnreachedError:
+                gone = False
+            self.watch(Event(self.host.name, "backed", 1))
+            stage.undo()
+        if gone:
+            self.app.vault.void(row, why)
+            self._end(account.id, Ended.KEPT, why, row=row)
+        else:
+            self._open(row, why)
+        return False
 
     def _apply(self, session: Session, wanted: Mapping[str, tuple[Managed, Row]]) -> None:
         """Tell the target, hear what it says, prove what it says."""
@@ -439,6 +513,9 @@ class HostRotation:
             else:
                 self._open(row, proof.why)
         self.watch(Event(self.host.name, "proven", len(good)))
+        for name in [name for name in good if wanted[name][0].dependents]:
+            if not self._dependents(session, *wanted[name]):
+                del good[name]
         self._finish(session, {name: wanted[name] for name in good})
         self._promote({name: wanted[name][1] for name in good}, good, proofs)
 
