@@ -299,6 +299,8 @@ class HostRotation:
             if state == PENDING:
                 self._prove(session, {account.id: (account, row)}, landed=True)
             elif state == CURRENT:
+                if account.dependents:
+                    self._stage(account).look([])  # what a dead run left at its places is undone
                 self.app.vault.void(row, _OLD)
                 if last:
                     self._end(account.id, Ended.KEPT, _OLD, row=row)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import string
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from agent.model.errors import RefusedError
@@ -72,9 +73,20 @@ def generate(
     known = tuple(names)
     for _ in range(_TRIES):
         drawn = "".join(secrets.choice(letters) for _ in range(size))
-        if not any(composition(drawn, policy, rules)) and not traces(drawn, known, policy.run):
+        plain = not any(composition(drawn, policy, rules)) and not traces(drawn, known, policy.run)
+        if plain and not systematic(drawn):
             return Secret(drawn)
     raise RefusedError(
         f"no password of {size} characters fits the policy {policy.name} and {rules.name}",
         remedy="ask for a longer one, or look at the policy's numbers",
     )
+
+
+def systematic(text: str) -> bool:
+    """Whether cracklib would call it too simplistic: too many neighbours are neighbours in the character set as well.
+
+    Source: cracklib 2.9, FascistLookUser in lib/fascist.c, which pam_pwquality and MariaDB's cracklib plug-in ask.
+    """
+    small = text.lower()
+    beside = sum(abs(ord(one) - ord(other)) == 1 for one, other in pairwise(small))
+    return beside > int(3 + 0.09 * len(small))

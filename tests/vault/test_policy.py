@@ -13,7 +13,7 @@ from agent.model.errors import RefusedError
 from agent.model.password import WORDS, CharacterRules, Fault, PasswordPolicy
 from agent.model.secret import Secret
 from agent.vault import guess
-from agent.vault.generate import CHARACTERS, PLAIN, generate
+from agent.vault.generate import CHARACTERS, PLAIN, generate, systematic
 from agent.vault.policy import faults
 
 PEOPLE = ("张伟（虚构）", "李华", "单田芳", "ops", "bastion-01", "某市政务云运维中心", "Sample Systems Ltd")
@@ -137,6 +137,14 @@ def test_ten_thousand_generated_ones_pass():
         assert faults(made, names=PEOPLE, rules=kinds[number % len(kinds)]) == ()
         seen.add(made.reveal())
     assert len(seen) == 10_000
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [("ababababQ7-xkLm2ZpQ9wTrs", True), ("ababaQ7-xk.LxnZpQ9wTgsGz", False)],
+)
+def test_what_cracklib_calls_systematic_is_not_made(text, wrong):
+    assert systematic(text) is wrong
 
 
 def test_no_character_is_likelier_than_another_of_its_class():
