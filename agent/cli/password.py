@@ -59,7 +59,7 @@ def check(app: App, names: tuple[str, ...], *, as_json: bool) -> int:
 @click.option("--reason", required=True, help="Why; sealed with your name before anything is shown.")
 @click.pass_obj
 def show(app: App, account: str, reason: str) -> None:
-    """Show what ACCOUNT has now, to whoever opens the vault. That it was shown, to whom and why, is evidence."""
+    """Show what ACCOUNT has now, to who may (people.yaml). To whom it was shown or refused, and why, is evidence."""
     click.echo(_told(app, account, reason).reveal())
 
 
@@ -80,7 +80,8 @@ def copy(app: App, account: str, reason: str, seconds: int) -> None:
 
 def _told(app: App, account: str, reason: str) -> Secret:
     """The current secret of an account, once it is evidence that it leaves the vault."""
-    from agent.model.errors import AgentError
+    from agent.flows.passwords import may_see
+    from agent.model.errors import AgentError, RefusedError
     from agent.vault.vault import CURRENT
 
     found = [row for row in app.vault.versions([account]).get(account, []) if row.state == CURRENT]
@@ -90,6 +91,9 @@ def _told(app: App, account: str, reason: str) -> Secret:
         )
     if not reason.strip():
         raise AgentError("a reason is wanted", remedy="--reason 'what it is for'")
+    if why := may_see(app, account):
+        app.vault.tell("refused", found, to=app.operator, reason=reason.strip())
+        raise RefusedError(why, where=account, remedy="ask who answers for it, or have people.yaml changed")
     text = app.vault.reveal(found[0])
     app.vault.tell("shown", found, to=app.operator, reason=reason.strip())
     return text
@@ -104,6 +108,7 @@ def status(app: App, *, as_json: bool) -> int:
     Exit codes: 0 all are in time, 1 something is due, overdue, missing or not settled.
     """
     from agent.flows.passwords import status as standings
+    from agent.flows.passwords import strays
     from agent.vault.standing import State
 
     found = standings(app)
@@ -127,7 +132,10 @@ def status(app: App, *, as_json: bool) -> int:
             )
     else:
         _table(found)
-    return Exit.CLEAN if all(one.state is State.GOOD for one in found) else Exit.FINDINGS
+    left = strays(app)
+    for name in left:
+        app.warn(f"{name} is pending and not declared: declare it again and --settle, or agent password forget")
+    return Exit.CLEAN if not left and all(one.state is State.GOOD for one in found) else Exit.FINDINGS
 
 
 def _table(found: Sequence[Standing]) -> None:
@@ -153,6 +161,21 @@ def _table(found: Sequence[Standing]) -> None:
     echo_table(("account", "kind", "state", "age", "left", "policy", "proven", "by", ""), rows)
     counts = Counter(one.state for one in found)
     click.echo(f"{len(found)} accounts: " + ", ".join(f"{WORDS[state]} {count}" for state, count in counts.items()))
+
+
+@command.command("forget")
+@click.argument("account")
+@click.option("--reason", required=True, help="Why; sealed with your name.")
+@click.pass_obj
+def forget(app: App, account: str, reason: str) -> None:
+    """Give up what is pending of ACCOUNT, which accounts.yaml declares no more. Its text is kept for 90 days."""
+    from agent.flows import passwords
+    from agent.model.errors import AgentError
+
+    if not reason.strip():
+        raise AgentError("a reason is wanted", remedy="--reason 'why it is given up'")
+    passwords.forget(app, account, reason.strip())
+    click.echo(f"{account}: given up")
 
 
 @command.command("audit")

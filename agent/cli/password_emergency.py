@@ -99,7 +99,7 @@ def _told(incident: Incident, *, as_json: bool) -> int:
             extra = "，已锁定" if one.locked else ""
             why = f"（{one.why}）" if one.why else ""
             click.echo(f"{one.account}: {word}{extra}{why}")
-            for line in one.left:
+            for line in (*one.left, *one.tasks):
                 click.echo(f"    {line}")
         click.echo(f"{incident.id}: incidents/{incident.id}.yaml；告知：{'、'.join(incident.tell) or '-'}")
     open_ = [one for one in incident.measures if not one.settled]

@@ -34,6 +34,7 @@ class MeasureEntry(Strict):
     sessions: Lines = ()
     left: Lines = ()
     dependents: Lines = ()
+    tasks: Lines = ()
 
 
 class IncidentFile(Strict):

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING
 from agent.declared.incidents import save_incident
 from agent.declared.people import load_people
 from agent.flows import ways
-from agent.flows.rotation import WORKERS, Ended, Event, asked, change_of, rotate
+from agent.flows.rotation import WORKERS, Ended, Event, Rotated, asked, change_of, rotate
+from agent.model.account import SSH, SSH_KEY
 from agent.model.errors import AgentError
 from agent.model.incident import Measure
 from agent.model.text import one_line
 from agent.vault.drivers import DRIVERS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from agent.app import App
     from agent.model.account import Managed
@@ -35,6 +36,7 @@ _TOLD = ("customer", "project-manager", "technical-lead")
 _MOST = 40
 """Sessions of one account that the record names."""
 
+_PLAN = "泄露处置"
 Compose = Callable[["Driver", "Change"], str]
 
 
@@ -62,9 +64,12 @@ def respond(
     """
     done = {each.account: each for each in incident.measures}
     todo = [each for each in accounts if each.id not in done or not done[each.id].settled]
-    hurried = [replace(each, plan=each.plan or "泄露处置") for each in todo if each.kind in DRIVERS]
+    keys = [replace(each, plan=each.plan or _PLAN) for each in todo if each.kind == SSH_KEY]
+    hurried = [replace(each, plan=each.plan or _PLAN) for each in todo if each.kind in DRIVERS]
     before = _on_hosts(app, hurried, lambda driver, change: driver.sessions(change))
-    results = {one.account: one for one in rotate(app, hurried, watch, reason=f"{incident.id} {incident.reason}")}
+    results = {
+        one.account: one for one in rotate(app, [*hurried, *keys], watch, reason=f"{incident.id} {incident.reason}")
+    }
     failed = [each for each in hurried if results[each.id].ended not in {Ended.ROTATED, Ended.UNPROVEN}]
     locked = _on_hosts(app, [each for each in failed if lock and _may_lock(each)], lambda d, change: d.lock(change))
     if end_sessions:
@@ -75,23 +80,47 @@ def respond(
     for account in todo:
         name = account.id
         result = results.get(name)
+        closed = locked.get(name, (1, ()))[0] == 0
         done[name] = Measure(
             account=name,
             ended=result.ended.value if result else MANUAL,
             at=at,
-            why=result.why if result else "须由人更改：agent password manual",
-            locked=locked.get(name, (1, ()))[0] == 0,
+            why=result.why if result else "须由人更改",
+            locked=closed,
+            tasks=tuple(_tasks(incident.id, account, result, locked=closed)),
             sessions=before.get(name, (0, ()))[1] or (done[name].sessions if name in done else ()),
             left=after.get(name, (0, ()))[1],
             dependents=tuple(f"{each.host} {each.file} {each.key}" for each in account.dependents),
         )
+    measures = sorted(done.values(), key=lambda one: (not one.locked, one.settled))  # what is shut comes first
     told = tuple(f"{each.role} {each.name}" for each in load_people(app.root) if each.role in _TOLD)
-    incident = replace(incident, measures=tuple(done.values()), tell=told)
+    incident = replace(incident, measures=tuple(measures), tell=told)
     save_incident(app.root, incident)
     payload = json.dumps(asdict(incident), ensure_ascii=False, sort_keys=True).encode(errors="surrogatepass")
     app.ledger.seal("incident", payload, subject=incident.id)
     app.ledger.checkpoint()
     return incident
+
+
+def _tasks(incident: str, account: Managed, result: Rotated | None, *, locked: bool) -> Iterator[str]:
+    """What people have to do; an account that was shut is opened in an order that never lets the leaked one in."""
+    user, again = account.user, f"agent password rotate --account '{account.id}' --reason {incident}"
+    if result is None:
+        yield f"agent password manual '{account.id}'"
+    elif locked and account.kind == "linux":
+        yield f"usermod -U {user}（账号仍处于过期状态，无人能登录）"
+        yield again
+        yield f"新口令核实后：usermod -e '' {user}"
+    elif locked and account.kind == "postgresql":
+        yield f'ALTER ROLE "{user}" PASSWORD NULL; ALTER ROLE "{user}" LOGIN;（没有口令，无人能以口令登录）'
+        yield again
+    elif locked:
+        yield again
+        yield "新口令核实后解除锁定"
+    elif result.ended not in {Ended.ROTATED, Ended.UNPROVEN}:
+        yield f"agent password emergency --incident {incident}"
+    if account.kind == "linux" and not account.id.endswith(SSH):
+        yield f"核对其 SSH 公钥，换口令不使密钥失效：agent accounts list --target {account.target}"
 
 
 def _may_lock(account: Managed) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.declared.people import load_people
+from agent.declared.accounts import EVERY
+from agent.declared.people import CORE, load_people
+from agent.declared.tickets import SHANGHAI
 from agent.model.account import SSH
-from agent.model.errors import AgentError
+from agent.model.errors import AgentError, RefusedError
 from agent.model.password import UNDERTAKING, Fault
 from agent.vault.policy import faults
 from agent.vault.standing import State, standings
@@ -104,6 +106,55 @@ def chosen(app: App, names: Iterable[str]) -> list[Managed]:
             )
         found |= {account.id: account for account in mine}
     return list(found.values())
+
+
+def may_see(app: App, account: str) -> str:
+    """Why the operator may not be shown what an account has; empty: may.
+
+    Who may: core people, who answers for it, and whose account people.yaml says it is. This stops mistakes, not one who
+    is root here and opens the vault by himself. Raises DeclaredError.
+    """
+    people = load_people(app.root)
+    day = app.clock().astimezone(SHANGHAI).date()
+    mine = [person for person in people if person.login and person.login == app.operator]
+    if not people:
+        return ""
+    if not any(person.here(day) for person in mine):
+        return f"{app.operator} is nobody of people.yaml who works here today"
+    managed = next((each for each in app.accounts if each.id == account), None)
+    user, _, target = account.partition("#")[0].rpartition("@")
+    host = next((each for each in app.inventory.hosts if each.name == target), None)
+    seats = {f"{user.partition(':')[0]}@{place}" for place in {target, EVERY, *(host.groups if host else ())}}
+    for person in mine:
+        answers = managed is not None and managed.person in {person.name, person.login} - {""}
+        if person.role in CORE or answers or not seats.isdisjoint((*person.accounts, *person.privileged)):
+            return ""
+    return f"{app.operator} does not answer for it, and people.yaml gives it to others"
+
+
+def strays(app: App) -> list[str]:
+    """Accounts with a change whose end is not known, and that inventory/accounts.yaml does not declare (any more)."""
+    known = {account.id for account in app.accounts}
+    return [
+        name
+        for name, rows in app.vault.versions().items()
+        if name not in known and any(row.state == PENDING for row in rows)
+    ]
+
+
+def forget(app: App, account: str, reason: str) -> None:
+    """Give up what is pending of an account that is declared no more; its text is kept for the policy's days.
+
+    Raises:
+        RefusedError: it is declared, so that the next rotation settles it; or nothing is pending of it.
+    """
+    if any(each.id == account for each in app.accounts):
+        remedy = "agent password rotate --settle"
+        raise RefusedError("it is declared: the next run settles it", where=account, remedy=remedy)
+    pending = [row for row in app.vault.versions([account]).get(account, []) if row.state == PENDING]
+    if not pending:
+        raise RefusedError("nothing is pending of it", where=account, remedy="see agent password status")
+    app.vault.void(pending[0], f"{reason}（{app.operator}）")
 
 
 def of_person(accounts: Sequence[Managed], person: str, logins: Iterable[str]) -> list[Managed]:

@@ -22,6 +22,8 @@ class Measure:
     """Those that are still live."""
     dependents: tuple[str, ...] = ()
     """Programs that must get the new password."""
+    tasks: tuple[str, ...] = ()
+    """What is left to people, in the order in which it is safe."""
 
     @property
     def settled(self) -> bool:

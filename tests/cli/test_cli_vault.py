@@ -207,6 +207,8 @@ def test_showing_one_is_evidence_before_it_is_shown(app, capsys):
     verb(app(), "vault", "init")
     capsys.readouterr()
     now = app()
+    people = f"schema_version: 1\npeople:\n- {{name: 关羽, role: technical-lead, login: {now.operator}}}\n"
+    (now.root / "inventory" / "people.yaml").write_text(people, encoding="utf-8")
     verb(now, "password", "show", "ops@web-01", "--reason", "变更 7 号")
     assert capsys.readouterr().out == "login-needle\n"
     last = [entry for entry in now.ledger.entries() if entry.kind == "vault"][-1]
@@ -230,3 +232,62 @@ def test_a_keepass_file_holds_what_every_account_has(app, capsys, tmp_path):
     with pytest.raises(RefusedError, match="a file already"):
         verb(app(WORDS), "vault", "export", "--kdbx", str(tmp_path / "x.kdbx"), "--reason", "应急")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["keys", "w", "x.kdbx"]
+
+
+PENDED = "gone@web-01"
+
+
+def test_what_is_pending_and_not_declared_is_named_and_can_be_given_up(app, capsys):
+    now = app()
+    warned = []
+    now.warn = warned.append
+    verb(now, "vault", "init")
+    row = now.vault.pend([New(PENDED, "dmz", generate())])[PENDED]
+    capsys.readouterr()
+    assert verb(now, "password", "status") == 1
+    assert PENDED in warned[-1]
+    with pytest.raises(AgentError, match="a reason"):
+        verb(now, "password", "forget", PENDED, "--reason", " ")
+    verb(now, "password", "forget", PENDED, "--reason", "设备已退役")
+    assert [each.state for each in now.vault.versions([PENDED])[PENDED]] == ["void"]
+    assert "设备已退役" in now.vault.versions([PENDED])[PENDED][0].why
+    assert now.vault.reveal(row)
+    with pytest.raises(RefusedError, match="nothing is pending"):
+        verb(now, "password", "forget", PENDED, "--reason", "x")
+
+
+def test_one_that_is_declared_is_not_given_up_by_hand(app):
+    now = app()
+    file = now.root / "inventory" / "accounts.yaml"
+    file.write_text("schema_version: 1\naccounts:\n- {user: gone, on: [web-01]}\n", encoding="utf-8")
+    verb(now, "vault", "init")
+    now.vault.pend([New(PENDED, "dmz", generate())])
+    with pytest.raises(RefusedError, match="the next run settles it"):
+        verb(now, "password", "forget", PENDED, "--reason", "x")
+
+
+@pytest.mark.parametrize(
+    ("person", "may"),
+    [
+        ("{name: 甲, role: project-manager, login: ME}", True),
+        ("{name: 甲, role: engineer, login: ME, accounts: [ops@web-01]}", True),
+        ("{name: 甲, role: engineer, login: ME, privileged: ['ops@*']}", True),
+        ("{name: 甲, role: engineer, login: ME, accounts: [ops@db-01]}", False),
+        ("{name: 甲, role: engineer, login: ME, to: 2027-02-28, accounts: [ops@web-01]}", False),
+        ("{name: 甲, role: engineer, login: other, accounts: [ops@web-01]}", False),
+    ],
+)
+def test_who_may_see_one_is_said_by_people_yaml(app, capsys, person, may):
+    now = app()
+    people = f"schema_version: 1\npeople:\n- {person}\n".replace("ME", now.operator)
+    (now.root / "inventory" / "people.yaml").write_text(people, encoding="utf-8")
+    verb(now, "vault", "init")
+    capsys.readouterr()
+    if may:
+        verb(now, "password", "show", "ops@web-01", "--reason", "x")
+    else:
+        with pytest.raises(RefusedError):
+            verb(now, "password", "show", "ops@web-01", "--reason", "x")
+    assert (capsys.readouterr().out == "login-needle\n") is may
+    last = [entry for entry in now.ledger.entries() if entry.kind == "vault"][-1]
+    assert json.loads(now.ledger.open(last.seq))["changes"][0]["what"] == ("shown" if may else "refused")

@@ -133,3 +133,14 @@ def test_on_the_command_line(place, monkeypatch, capsys):
     assert (
         cli.main(["password", "emergency", "--incident", "INC-20270301-02"], standalone_mode=False, obj=place.app) == 1
     )
+
+
+def test_what_was_shut_comes_first_with_an_order_that_lets_nobody_in(place):
+    place.rotate()
+    place.target.faults["two"] = "refuses"
+    found = respond(place.app, incident(place), chosen(place.app, ["here-01", "admin@VPN"]), lock=True)
+    first = found.measures[0]
+    assert (first.account, first.locked) == ("two@here-01", True)
+    assert [task.split(" ")[0] for task in first.tasks[:3]] == ["usermod", "agent", "新口令核实后：usermod"]
+    assert by_account(found)["admin@VPN"].tasks == ("agent password manual 'admin@VPN'",)
+    assert load_incident(place.app.root, found.id) == found
