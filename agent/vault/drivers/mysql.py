@@ -54,6 +54,7 @@ class _Server:
 
     libraries: tuple[str, ...] = ("mysql.sh",)
     ways: tuple[Way, ...] = (Way.SQL,)
+    login_as_root = False
 
     def login(self, change: Change, way: Way) -> str:
         """Empty: it is tried from here."""
