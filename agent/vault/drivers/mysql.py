@@ -143,12 +143,13 @@ class MySql(_Server):
     kind = "mysql"
 
     def change(self, change: Change) -> str:
-        """Set it, the old one kept beside it; doing it twice would drop the older, so it is left where it holds."""
-        text = change.secret.reveal()
-        alter = f"ALTER USER {_NAMED} IDENTIFIED BY '{text}'"
+        """Set it, the old one kept beside it until `finish`; done twice, nothing but the new one is left."""
+        text = change.secret.reveal().replace("'", "''")
+        alter = f"ALTER USER {_NAMED} IDENTIFIED BY '$_t'"
         return f"""{_there(change)}
+_t={quote(text)}
 _e=$(my_ask "{_QUIET} {alter} RETAIN CURRENT PASSWORD;" 2>&1) && exit 0
-case $_e in *'ERROR 1064'*) _e=$(my_ask "{_QUIET} {alter};" 2>&1) && exit 0 ;; esac
+case $_e in *'ERROR 1064 ('*) _e=$(my_ask "{_QUIET} {alter};" 2>&1) && exit 0 ;; esac
 printf '%s\\n' "$_e" | sed -n 's/^\\(ERROR [0-9]* ([0-9A-Z]*)\\).*/\\1/p' >&2; exit 1"""
 
     def which(self, change: Change, secrets: Sequence[Secret], said: str = "") -> str:
