@@ -38,7 +38,7 @@ def _there(change: Change) -> str:
     user, part = _hex(change.account.user), _hex(change.account.at)
     where = f"HEX(User)='{user}'" + (f" AND HEX(Host)='{part}'" if part else "")
     ask = f"SELECT Host FROM mysql.user WHERE {where};"
-    return f"""_u={quote(change.account.user)}
+    return f"""_u={quote(change.account.user.replace("'", "''"))}
 my_on {change.port} || {{ echo 'no root login through the socket of port {change.port}' >&2; exit 75; }}
 _h=$(my_ask {quote(ask)}) || exit 75
 [ -n "$_h" ] || {{ echo 'no such account' >&2; exit 4; }}
@@ -46,7 +46,7 @@ case $_h in *[!A-Za-z0-9.%_:/-]*) echo 'several host parts, or a strange one: na
 
 
 _NAMED = "'$_u'@'$_h'"
-"""The account in a statement. A login name has no quote and no blank (declared.fields), and a backslash is itself."""
+"""The account in a statement: quotes are doubled, and a backslash is itself."""
 
 
 class _Server:

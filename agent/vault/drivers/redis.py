@@ -58,11 +58,12 @@ class Redis:
 
     def change(self, change: Change) -> str:
         """Set it, in the file and in the server that runs; rules, flags and masterauth of a master go along."""
-        user, text = quote(change.account.user), change.secret.reveal()
+        user, default = quote(change.account.user), change.account.user == _DEFAULT
+        text, own = (change.secret.reveal(), [(_DEFAULT, change.secret)]) if default else ("", [])
         none = "" if change.account.initial else f"if rp_open {user}; then echo {quote(_NONE)} >&2; exit 4; fi\n"
         copied = "" if change.account.plan else f"if rp_copied {user}; then echo {quote(_COPIED)} >&2; exit 4; fi\n"
         return (
-            f"{self._in(change, (change.account.user, change.secret))}rp_there {user} || exit 4\n{none}{copied}"
+            f"{self._in(change, *own)}rp_there {user} || exit 4\n{none}{copied}"
             f"rp_set {user} {quote(text)} {sha256(change.secret)} || exit 4"
         )
 
