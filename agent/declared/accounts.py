@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +24,15 @@ ACCOUNTS = Path("inventory/accounts.yaml")
 EVERY = "*"
 """In `on`: every host, or every database of the kind."""
 DATABASES = frozenset({"mariadb", "mysql", "postgresql"})
+
+_AT = defaultdict(
+    lambda: re.compile(""),
+    mariadb=re.compile(r"[A-Za-z0-9.%_:/-]+"),
+    mysql=re.compile(r"[A-Za-z0-9.%_:/-]+"),
+    redis=re.compile(r"[1-9][0-9]{0,4}"),
+    tomcat=re.compile(r"(?:/[A-Za-z0-9_+-][A-Za-z0-9_.+-]*)+"),
+)
+"""What `at` may be, by kind."""
 
 Kind = Literal["linux", "mariadb", "mysql", "postgresql", "redis", "tomcat", "manual"]
 
@@ -53,7 +64,10 @@ class AccountEntry(Strict):
     )
     but: Annotated[tuple[Name, ...], AfterValidator(no_twice)] = ()
     kind: Kind | None = Field(default=None, description="Default: linux on a host, its engine on a database")
-    at: Text = Field(default="", description="MySQL, MariaDB: the host part, where the user has several")
+    at: Text = Field(
+        default="",
+        description="Which one of several: the host part (MySQL, MariaDB), the port (Redis), CATALINA_BASE (Tomcat)",
+    )
     person: Text = Field(default="", description="Who answers for it: a name or login of people.yaml")
     policy: NameOrNone = "undertaking"
     verify: Way = Way.AUTO
@@ -65,8 +79,10 @@ class AccountEntry(Strict):
 
     @model_validator(mode="after")
     def _fits(self) -> AccountEntry:
-        if self.at and self.kind not in {None, "mariadb", "mysql"}:
-            raise ValueError("has a host part, which only MySQL and MariaDB know || remove `at`")
+        if self.at and not _AT[self.kind or "mysql"].fullmatch(self.at):
+            raise ValueError(
+                "says `at` what its kind does not know || the host part of MySQL, Redis' port, Tomcat's folder"
+            )
         if self.ssh_key and self.kind not in {None, "linux"}:
             raise ValueError("has no SSH key || remove `ssh_key`")
         if self.dependents and len(self.on) > 1:

@@ -15,6 +15,7 @@ from agent.model.errors import AgentError, UnreachedError
 from agent.model.observation import Reason
 from agent.model.text import one_line
 from agent.vault.drivers import Login
+from agent.vault.vault import CURRENT, PENDING, VOID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,6 +141,26 @@ def by_key(app: App, account: Managed, secret: Secret) -> None:
         sessions.open(host, LOGIN).close()
     finally:
         sessions.close()
+_KEEPS = (PENDING, CURRENT, VOID)
+_MOST = 6
+"""Keys of the vault that are handed to a target, for one visit of root's."""
+
+
+def keys_of(app: App, account: Managed) -> tuple[tuple[str, Secret], ...]:
+    """What the vault holds for the accounts of the same service, where root gets in by a password alone (Redis).
+
+    (user, secret), those of `default` first, newest first.
+    """
+    if account.kind != "redis":
+        return ()
+    mine = {
+        each.id: each.user
+        for each in app.accounts
+        if (each.kind, each.host, each.at) == (account.kind, account.host, account.at)
+    }
+    rows = [row for rows in app.vault.versions(mine).values() for row in rows if row.sealed and row.state in _KEEPS]
+    rows.sort(key=lambda row: (mine[row.account] != "default", _KEEPS.index(row.state), -row.version))
+    return tuple((mine[row.account], app.vault.reveal(row)) for row in rows[:_MOST])
 
 
 FROM_HERE = {Way.SSH: by_ssh, Way.SQL: by_sql}

@@ -22,7 +22,7 @@ from agent.change.library import TXROOT, modules
 from agent.flows import ways
 from agent.flows.dependents import Dependents
 from agent.flows.held import held
-from agent.flows.logins import FROM_HERE, Candidate
+from agent.flows.logins import FROM_HERE, Candidate, keys_of
 from agent.flows.passwords import known_names
 from agent.flows.sshkeys import KeyRotation
 from agent.model.account import SSH_KEY, Way
@@ -173,7 +173,7 @@ def change_of(app: App, account: Managed, secret: Secret = NOTHING) -> Change:
     port = next((each.port for each in app.inventory.databases if each.name == account.target), 0)
     policy = app.password_policies[account.policy]
     days = policy.max_age if account.enforce and not (account.own_login or account.service) else 0
-    return Change(account, secret, port, days)
+    return Change(account, secret, port, days, keys_of(app, account))
 
 
 def asked(session: Session, scripts: Mapping[str, tuple[Driver, str]], *, root: bool = True) -> dict[str, Answer]:
@@ -562,13 +562,16 @@ class HostRotation:
         return {name: proof for name, proof in self._proofs_there(session, mine).items() if proof.ended is Login.IN}
 
     def _proofs_there(self, session: Session, wanted: Mapping[str, tuple[Managed, Row, Way]]) -> dict[str, _Proof]:
-        """Logins from the host itself, by one unprivileged script."""
+        """Logins from the host itself, by one unprivileged script; and one of root's that gives its rights up."""
         scripts = {}
         for number, (account, row, way) in enumerate(wanted.values()):
             driver = DRIVERS[account.kind]
             scripts[f"p{number}"] = (driver, driver.login(self._changed(account, row), way))
         try:
-            answers = asked(session, scripts, root=False)
+            answers: dict[str, Answer] = {}
+            for root in (False, True):
+                mine = {key: script for key, script in scripts.items() if script[0].login_as_root is root}
+                answers |= asked(session, mine, root=root)
         except UnreachedError as error:
             return {name: _Proof(why=one_line(error.message, 160)) for name in wanted}
         found = {}

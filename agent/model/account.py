@@ -64,7 +64,7 @@ class Managed:
     host: str = ""
     """The host on which the change is made; empty for `manual`."""
     at: str = ""
-    """MySQL and MariaDB: the account's host part; empty: the only one that it has."""
+    """The host part (MySQL, MariaDB), the port (Redis), CATALINA_BASE (Tomcat); empty: the only one, or 6379."""
     zone: str = ""
     person: str = ""
     """Who answers for it (people.yaml)."""

@@ -36,6 +36,27 @@ LOUD = {
               "ALTER SYSTEM RESET log_statement; SELECT pg_reload_conf();"),
 }  # fmt: skip
 """Databases that write down every statement while the passwords change."""
+LISTEN = r"""
+cp -a /etc/redis/redis.conf /run/keep.conf
+pw() { sed -n 's/^requirepass /AUTH /p' /etc/redis/redis.conf; }
+{ pw; printf 'CONFIG SET slowlog-log-slower-than 0\nCONFIG SET slowlog-max-len 4096\nCONFIG SET appendonly yes\n'; } |
+  redis-cli >/dev/null
+( { pw; echo MONITOR; sleep 600; } | timeout 600 redis-cli >/run/monitored 2>&1 ) >/dev/null 2>&1 &
+"""
+"""Redis on cache-02 tells everything to somebody, and writes it to its append-only file, while its password changes."""
+HEARD = r"""
+{ sed -n 's/^requirepass /AUTH /p' /etc/redis/redis.conf; printf 'SLOWLOG GET 4096\nACL LOG 100\nBGSAVE\n'; } |
+  redis-cli >/run/slow; sleep 1; wc -l </run/monitored; wc -l </run/slow; ls /var/lib/redis
+"""
+UNHEARD = """
+cp -a /run/keep.conf /etc/redis/redis.conf; systemctl stop redis-server
+rm -rf /run/keep.conf /run/monitored /run/slow /var/lib/redis/*; systemctl start redis-server; sleep 1
+"""
+RECORDS = {
+    "cache-02": ("etc/redis/redis.conf", "default@cache-02/redis"),
+    "app-01": ("etc/tomcat10/tomcat-users.xml", "tomcat@app-01/tomcat"),
+}
+"""What Redis and Tomcat themselves keep: a line with the text that is valid now, and no other one."""
 WATCH = """
 i=0; while [ -e /run/watched ] && [ $i -lt 400 ]; do i=$((i+1))
   for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline; echo; tr '\\0' '\\n' <$p/environ; done 2>/dev/null |
@@ -58,6 +79,7 @@ class Accounts:
         assert done.returncode == 0, done.stderr
         self.shadows = {name: lab.enter(name, "cat", "/etc/shadow") for name in HOSTS}
         self.said = [done.stdout, done.stderr]
+        self.users = lab.enter("app-01", "cat", "/etc/tomcat10/tomcat-users.xml")
 
     def sql(self, host: str, statement: str) -> None:
         client = LOUD[host][0]
@@ -84,7 +106,17 @@ class Accounts:
             app.close()
         return [text for text in found if text not in self.workspace.secrets]
 
+    def current(self, account: str) -> str:
+        app = self.workspace.app()
+        try:
+            rows = app.vault.versions([account])[account]
+            return app.vault.reveal(next(row for row in rows if row.state == CURRENT)).reveal()
+        finally:
+            app.close()
+
     def restore(self) -> None:
+        self.lab.enter("cache-02", "sh", "-c", UNHEARD)
+        self.lab.enter("app-01", "sh", "-c", "cat >/etc/tomcat10/tomcat-users.xml", stdin=self.users)
         for name, text in self.shadows.items():
             self.lab.enter(name, "sh", "-c", "cat >/etc/shadow; rm -f /run/needles /run/watched", stdin=text)
         made = secrets_of(self.lab.workspace / "state" / "lab")["databases"]
@@ -108,6 +140,7 @@ def rotated(accounts):
     """Twice over: the second time every account has a password that the vault knows."""
     for host, (_, loud, _) in LOUD.items():
         accounts.sql(host, loud)
+    accounts.lab.enter("cache-02", "sh", "-c", LISTEN)
     stop = threading.Event()
     here: list[str] = []
     watchers = [threading.Thread(target=_watch_here, args=(stop, here))]
@@ -124,6 +157,7 @@ def rotated(accounts):
             one.join()
         for host, (_, _, quiet) in LOUD.items():
             accounts.sql(host, quiet)
+    accounts.heard = accounts.lab.enter("cache-02", "sh", "-c", HEARD).split()
     accounts.here = here
     return first
 
@@ -189,7 +223,13 @@ def test_no_password_is_in_clear_on_a_target(accounts, rotated):
 
     with ThreadPoolExecutor(2) as pool:
         done = list(pool.map(search, HOSTS))
-    assert {name: found for name, found, _ in done if found} == {}
+    assert {name: found for name, found, _ in done if found} == {name: {path} for name, (path, _) in RECORDS.items()}
+    for name, (path, account) in RECORDS.items():
+        text = accounts.lab.enter(name, "cat", f"/{path}")
+        assert [needle for needle in needles.split() if needle in text] == [accounts.current(account)]
+    assert int(accounts.heard[0]) > 10
+    assert int(accounts.heard[1]) > 100
+    assert {"dump.rdb", "appendonlydir"} <= set(accounts.heard[2:])
     assert min(size for _, _, size in done) > 1000  # the watch did watch
 
 

@@ -39,6 +39,7 @@ class FileDriver:
     kind = "linux"
     libraries = ()
     ways = (Way.SERVICE, Way.IN_PLACE)
+    login_as_root = False
 
     def __init__(self, folder) -> None:
         self.folder = folder

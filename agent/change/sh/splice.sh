@@ -43,16 +43,23 @@ splice_join() { # FOLDER: `was` with all of its pieces replaced
   tail -c +$((_at + 1)) "$1/was"
 }
 
-splice_put() { # FILE FROM: FILE becomes FROM by a rename. Its folder may belong to an account that is not to be trusted
+splice_one() { # FILE OFFSET LENGTH TEXT: these bytes become TEXT, which stands in no other file and in no argument of a program
+  _spf=$(readlink -f "$1") && _z=$(wc -c <"$_spf") && [ $(($2 + $3)) -le "$_z" ] || return 1
+  { if [ "$2" -gt 0 ]; then head -c "$2" "$_spf"; fi; printf %s "$4"; tail -c +$(($2 + $3 + 1)) "$_spf"; } |
+    splice_put "$_spf" - $((_z - $3 + $(printf %s "$4" | wc -c))) && printf '%s\n' "$_spf" "${_spf%/*}" | _flush
+}
+
+splice_put() { # FILE FROM [BYTES]: FILE becomes FROM by a rename. Its folder may belong to an account that is not to be trusted
   # (/etc/redis is redis's): the new file is one that was not there before, and it is reached by its open descriptor only
-  _new=${1%/*}/.secops.$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')
+  _spn=${1%/*}/.secops.$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')
   (
     set -C; umask 077
-    exec 3>"$_new" || exit 1
+    exec 3>"$_spn" || exit 1
     cat "$2" >&3 || exit 1
+    [ -z "${3:-}" ] || [ "$(wc -c </proc/self/fd/3)" -eq "$3" ] || exit 1
     chown "$(stat -c %u:%g "$1")" /proc/self/fd/3 && chmod "$(stat -c %a "$1")" /proc/self/fd/3 || exit 1
     if _has getfacl && _has setfacl; then getfacl -p "$1" 2>/dev/null | setfacl --set-file=- /proc/self/fd/3 2>/dev/null; fi
     if [ "$(stat -c %C "$1" 2>/dev/null)" != "?" ] && _has chcon; then chcon --reference="$1" /proc/self/fd/3 2>/dev/null; fi
-    mv -f "$_new" "$1"
-  ) || { rm -f "$_new"; return 1; }
+    mv -f "$_spn" "$1"
+  ) || { rm -f "$_spn"; return 1; }
 }

@@ -29,6 +29,8 @@ class Change:
     """Of the database; 0: the kind has none."""
     days: int = 0
     """Days after which the target lets it expire; 0: it is not told."""
+    admins: tuple[tuple[str, Secret], ...] = ()
+    """(user, secret), tried in turn by root where the target lets nobody in for being root (Redis)."""
 
 
 class Landed(StrEnum):
@@ -59,6 +61,8 @@ class Driver(Protocol):
     """Modules of the change column's shell that the scripts stand on."""
     ways: tuple[Way, ...]
     """How a login can be tried, best first."""
+    login_as_root: bool
+    """Whether `login` needs root's eyes to find the service; it gives the rights up before it logs in (`$_low`)."""
 
     def change(self, change: Change) -> str:
         """Shell that gives the account the secret, and nothing else; doing it twice does no harm.
@@ -77,7 +81,7 @@ class Driver(Protocol):
         ...
 
     def login(self, change: Change, way: Way) -> str:
-        """Shell, on the host, unprivileged: one fresh login with the secret. Empty: tried from here (ssh, sql)."""
+        """Shell, on the host: one fresh login with the secret, unprivileged. Empty: tried from here (ssh, sql)."""
         ...
 
     def logged_in(self, answer: Answer) -> Login:

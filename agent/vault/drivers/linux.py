@@ -26,6 +26,7 @@ class Linux:
     kind = "linux"
     libraries: tuple[str, ...] = ()
     ways: tuple[Way, ...] = (Way.SSH, Way.SU, Way.IN_PLACE)
+    login_as_root = False
 
     def change(self, change: Change) -> str:
         """Set it. One that is locked stays locked, for chpasswd would open it; one of another source than files too."""

@@ -58,6 +58,7 @@ class PostgreSql:
     kind = "postgresql"
     libraries: tuple[str, ...] = ("postgresql.sh",)
     ways: tuple[Way, ...] = (Way.SQL,)
+    login_as_root = False
 
     def change(self, change: Change) -> str:
         """Set it, and the day on which it ends: one that has ended already would keep the new one from logging in."""
