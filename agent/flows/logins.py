@@ -141,6 +141,8 @@ def by_key(app: App, account: Managed, secret: Secret) -> None:
         sessions.open(host, LOGIN).close()
     finally:
         sessions.close()
+
+
 _KEEPS = (PENDING, CURRENT, VOID)
 _MOST = 6
 """Keys of the vault that are handed to a target, for one visit of root's."""
