@@ -21,6 +21,7 @@ from agent.declared.people import load_people
 from agent.declared.tickets import SHANGHAI
 from agent.flows import gates, ways
 from agent.flows.held import held
+from agent.model.asset import Layer
 from agent.model.errors import AgentError, IntegrityError, RefusedError, StoreError, UnreachedError
 from agent.model.frames import Section, compose, split
 from agent.model.hardening import WEAK_PASSWORDS
@@ -51,6 +52,8 @@ _ASKING = 60.0
 """Seconds in which a host must say which accounts it has."""
 _MOST_FILE = 4 * 2**20
 """Bytes of a dictionary."""
+_SERVICES = ("redis", "tomcat")
+"""Tested on every host where they run."""
 _NO_ANSWER = "目标没有给出可用的回答"
 
 
@@ -132,8 +135,8 @@ def check(
     places: dict[str, list[_Place]] = {}
     hosts = {host.name: host for host in app.inventory.hosts}
     for name in names:
-        found, host = _place(app, name)
-        places.setdefault(host, []).append(found)
+        found, host = _places(app, name)
+        places.setdefault(host, []).extend(found)
 
     def one(name: str) -> list[Checked]:
         return _on_host(app, hosts[name], places[name], known, seconds, watch)
@@ -166,12 +169,13 @@ def _read(file: Path) -> _Words:
     return _Words(words, there, hashlib.sha256(raw).hexdigest())
 
 
-def _place(app: App, name: str) -> tuple[_Place, str]:
+def _places(app: App, name: str) -> tuple[list[_Place], str]:
     """What is tested of a target, and the host where."""
     database: Database | None = next((each for each in app.inventory.databases if each.name == name), None)
-    if database is None:
-        return _Place(name, "linux"), name
-    return _Place(name, database.engine, database.port), database.host
+    if database is not None:
+        return [_Place(name, database.engine, database.port)], database.host
+    services = _SERVICES if Layer.MIDDLEWARE in app.inventory.host(name).layers else ()
+    return [_Place(name, kind) for kind in ("linux", *services)], name
 
 
 def _on_host(
@@ -188,7 +192,7 @@ def _on_host(
             for number, place in enumerate(mine):
                 answer = answers[f"l{number}"]
                 accounts = TESTERS[place.kind].accounts(place.target, place.kind, answer.text)
-                if answer.rc or not accounts:
+                if answer.rc or not (accounts or place.kind in _SERVICES):
                     rows.append(_not_done(place, one_line(answer.errors, 200) or _NO_ANSWER))
                     continue
                 watch(place.target, "compare")
@@ -196,8 +200,9 @@ def _on_host(
     except (StoreError, IntegrityError):
         raise
     except AgentError as error:
-        seen = {row.target for row in rows}
-        rows += [_not_done(place, one_line(error.message, 200)) for place in mine if place.target not in seen]
+        seen = {(row.target, row.kind) for row in rows}
+        lost = [place for place in mine if (place.target, place.kind) not in seen and place.kind not in _SERVICES]
+        rows += [_not_done(place, one_line(error.message, 200)) for place in lost]
     return rows
 
 
@@ -300,15 +305,18 @@ def last_found(app: App) -> dict[tuple[str, str], tuple[str, str, str]]:
         IntegrityError: the evidence does not open.
     """
     found: dict[tuple[str, str], tuple[str, str, str]] = {}
-    seen: set[str] = set()
+    seen: set[tuple[str, str]] = set()
     for entry in reversed(app.ledger.entries()):
         if entry.kind != KIND or not entry.blob:
             continue
         body = json.loads(app.ledger.open(entry.seq))
         day = str(datetime.fromisoformat(body["at"]).astimezone(SHANGHAI).date())
-        fresh = [row for row in body["accounts"] if row["target"] not in seen]
-        for row in fresh:
-            if row["ended"] == Ended.WEAK:
+        lost = {(row["target"], row["kind"]) for row in body["accounts"] if not row["account"]}
+        # of a service that is gone no row tells, but its host's users do
+        told_of = {(row["target"], row["kind"]) for row in body["accounts"] if row["account"]}
+        told_of |= {(target, kind) for target, of in told_of if of == "linux" for kind in _SERVICES}
+        for row in body["accounts"]:
+            if row["ended"] == Ended.WEAK and (row["target"], row["kind"]) not in seen:
                 found[row["target"], row["account"]] = (row["kind"], row["said"], day)
-        seen |= {row["target"] for row in fresh if row["ended"] != Ended.UNREACHED or row["account"]}
+        seen |= told_of - lost
     return found

@@ -80,7 +80,7 @@ class Account:
     """As `model.holder.Found.name` has it."""
     user: str
     kind: str
-    """`linux`, `mariadb`, `mysql`, `postgresql`."""
+    """`linux`, `mariadb`, `mysql`, `postgresql`, `redis`, `tomcat`."""
     state: str
     """`empty`, `none`, `hash`, or `other`: a record that cannot be compared in place."""
     how: str = ""

@@ -30,6 +30,9 @@ _DEFAULTS: dict[str, tuple[str, ...]] = {
     "mariadb": ("root", "mysql", "mariadb", "password", "P@ssw0rd", "admin", "changeme"),
     "mysql": ("root", "mysql", "password", "P@ssw0rd", "admin", "changeme"),
     "postgresql": ("postgres", "postgresql", "password", "admin", "pgsql", "P@ssw0rd", "changeme"),
+    "redis": ("foobared", "redis", "redis123", "password", "admin", "root"),
+    "tomcat": ("tomcat", "admin", "manager", "s3cret", "changeit", "must-be-changed", "<must-be-changed>", "password",
+               "role1", "both", "tomcat123", "admin123"),
 }  # fmt: skip
 """By kind."""
 _OF_NAME: dict[str, tuple[str, ...]] = {

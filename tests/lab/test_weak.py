@@ -110,7 +110,7 @@ def counters(lab):
 @pytest.fixture(scope="module")
 def checked(planted, tmp_path_factory):
     workspace = Workspace(tmp_path_factory.mktemp("weak") / "w", planted.workspace)
-    targets = ("node-03", "node-05", "maria-01", "pg-net")
+    targets = ("node-03", "node-05", "maria-01", "pg-net", "cache-01", "cache-02", "app-01", "app-02")
     window = (
         "--title",
         "弱口令核查",
@@ -174,9 +174,29 @@ def test_accounts_of_databases(checked):
     assert rows["pg-net", "wkold"]["locked"]
 
 
+def test_accounts_of_services(checked):
+    _, _, rows, _, _ = checked
+    found = {key: (row["ended"], row["rule"]) for key, row in rows.items() if row["kind"] in {"redis", "tomcat"}}
+    assert found["cache-01", "default /etc/redis/redis.conf"] == ("weak", "empty")
+    assert found["cache-01", "default /usr/local/redis/redis.conf"] == ("weak", "empty")
+    assert found["cache-02", "default /etc/redis/redis.conf"] == ("clean", "")
+    (tomcat,) = [(key, ended) for key, ended in found.items() if key[0] == "app-01"]
+    assert tomcat[0][1].startswith("tomcat /")
+    assert tomcat[1] == ("weak", "same")
+    assert not [key for key, (ended, _) in found.items() if key[0] == "app-02" and ended == "weak"]
+
+
 def test_nothing_counted_a_login_or_was_changed(checked):
     _, _, _, before, after = checked
     assert after == before
+
+
+def test_the_traces_would_show_an_attempt(checked, planted):
+    """What is not asked: pam_unix' own helper counts nothing, but writes to the log."""
+    assert checked
+    before = planted.enter("node-03", "sh", "-c", TRACES)
+    planted.enter("node-03", "sh", "-c", "printf 'wrong\\000' | /usr/sbin/unix_chkpwd wk-own nonull; sleep 2", stdin="")
+    assert planted.enter("node-03", "sh", "-c", TRACES) != before
 
 
 def test_no_password_is_anywhere_but_where_it_was(checked, planted):

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from agent.change.library import modules
 from agent.model.frames import Section, compose, split
 from agent.model.secret import Secret
 from agent.model.weak import Account, Ended, Rule
 from agent.vault.candidates import Guess, Known, guesses
 from agent.vault.drivers.mysql import native_hash
 from agent.vault.drivers.postgresql import verifier
+from agent.vault.inplace.clear import Clear
 from agent.vault.inplace.contract import Suspect
 from agent.vault.inplace.linux import Linux
 from agent.vault.inplace.mysql import MySql
@@ -264,3 +266,81 @@ def test_postgresql_makes_no_more_keys_than_its_time_allows():
     mine = [Suspect(account, tuple(Guess(f"w{n}", Rule.DICTIONARY) for n in range(1000)))]
     script = PostgreSql().compare(mine, 5432, 1)
     assert 0 < script.preamble.count(",") < 50
+
+
+CONF = """port 6379
+requirepass "re dis@123"
+user app on >app123 ~* +@all
+user report on #8bb0cf6eb9b17d0f7d22b456f121257dc1254e1f01665370476383ea776df414 ~* +@read
+user open on nopass ~* +@all
+user gone off >gone ~* +@all
+user strong on >vT7nQ2xLm9Zr4Kd ~* +@all
+"""
+"""Of report: the SHA-256 of 1234567."""
+TOMCAT = """<?xml version="1.0"?>
+<!-- <user username="old" password="old" roles="x"/> -->
+<tomcat-users>
+  <user username="tomcat" password="s3cret" roles="manager-gui"/>
+  <user roles='a>b' password='m&apos;&lt;x' username='odd'/>
+  <user username="digest" password="5f4dcc3b5aa765d61d8327deb882cf99" roles="x"/>
+  <user username="strong" password="vT7nQ2xLm9Zr4Kd" roles="x"/>
+  <user name="none" password="" roles="x"/>
+</tomcat-users>
+"""
+
+
+def service(root, kind, shell):
+    """Listing and comparison, as on a host where one server of that kind runs."""
+    tester = Clear(kind)
+    finder, path = {"redis": ("_confs", "/etc/redis.conf"), "tomcat": ("_bases", "/opt/tomcat")}[kind]
+    library = modules(name.removesuffix(".sh") for name in tester.libraries)
+    preamble = f"TX=none; TXROOT=$R/tx\nhandles() {{ :; }}; acts() {{ :; }}\n{library}\n"
+
+    def found(script, more=""):
+        script = script.replace(f"{finder}() {{", f"{finder}() {{ echo {path}; }}\n_real() {{", 1)
+        answer = ran(root, script, preamble + more, shell)
+        assert answer.rc == 0, answer.errors
+        return answer.text
+
+    accounts = tester.accounts("cache-01", kind, found(tester.listing(0)))
+    known = Known(2026, words=("re dis@123", "m'<x"))
+    mine = [Suspect(one, guesses(kind, one.user, ("cache-01",), known)) for one in accounts if one.state == "hash"]
+    script = tester.compare(mine, 0, 60)
+    text = found(script.body, script.preamble)
+    ends = {
+        one.account.user: one.guesses[tried.place].rule if tried.ended is Ended.WEAK else tried.ended
+        for one, tried in zip(mine, tester.tried(mine, text), strict=True)
+    }
+    assert "vT7nQ2xLm9Zr4Kd" not in text
+    return {one.user: one.state for one in accounts}, ends
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+def test_redis_by_its_configuration_and_its_users(root, shell):
+    (root / "etc" / "redis.conf").write_text(CONF, encoding="utf-8")
+    states, ends = service(root, "redis", shell)
+    assert states == {"default": "hash", "app": "hash", "report": "hash", "open": "empty", "strong": "hash"}
+    assert ends == {"default": Rule.DICTIONARY, "app": Rule.USER, "report": Rule.RUN, "strong": Ended.CLEAN}
+
+
+@pytest.mark.parametrize(
+    ("conf", "states"),
+    [
+        ("port 6379\n", {"default": "empty"}),
+        ("aclfile /etc/users.acl\n", {"default": "hash", "two": "empty"}),
+        ("user default off\n", {}),
+    ],
+)
+def test_redis_that_asks_for_nothing(root, conf, states):
+    (root / "etc" / "redis.conf").write_text(conf, encoding="utf-8")
+    (root / "etc" / "users.acl").write_text("user default on >x123 ~*\nuser two on nopass\n", encoding="utf-8")
+    assert service(root, "redis", ["dash"])[0] == states
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+def test_tomcat_by_its_users(root, shell):
+    (root / "opt" / "tomcat" / "conf").mkdir(parents=True)
+    (root / "opt" / "tomcat" / "conf" / "tomcat-users.xml").write_text(TOMCAT, encoding="utf-8")
+    states, ends = service(root, "tomcat", shell)
+    assert states == {"tomcat": "hash", "odd": "hash", "digest": "other", "strong": "hash", "none": "empty"}
+    assert ends == {"tomcat": Rule.DEFAULT, "odd": Rule.DICTIONARY, "strong": Ended.CLEAN}

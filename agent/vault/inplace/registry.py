@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agent.vault.inplace.clear import Clear
 from agent.vault.inplace.linux import Linux
 from agent.vault.inplace.mysql import MySql
 from agent.vault.inplace.postgresql import PostgreSql
@@ -18,4 +19,6 @@ TESTERS: Mapping[str, Tester] = {
     "mariadb": MySql(),
     "mysql": MySql(),
     "postgresql": PostgreSql(),
+    "redis": Clear("redis"),
+    "tomcat": Clear("tomcat"),
 }
