@@ -11,6 +11,7 @@ import click
 from agent.cli.main import Exit, say
 from agent.cli.password_emergency import command as emergency
 from agent.cli.password_manual import command as manual
+from agent.cli.password_weak import command as weak
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -320,3 +321,4 @@ def _read(app: App) -> Secret:
 
 command.add_command(emergency)
 command.add_command(manual)
+command.add_command(weak)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.cli.main import Exit, say
+from agent.model.hardening import ALLOWANCES
 
 if TYPE_CHECKING:
     from agent.app import App
@@ -42,6 +43,13 @@ def command() -> None:
     default="",
     help="The customer's written application for a restart: a file of the workspace.",
 )
+@click.option(
+    "--allow",
+    "allows",
+    type=click.Choice(ALLOWANCES),
+    multiple=True,
+    help="What is off unless a ticket allows it; without --control and --plan it then covers no control.",
+)
 @click.pass_obj
 def new(
     app: App,
@@ -56,6 +64,7 @@ def new(
     controls: tuple[str, ...],
     run: str,
     reboot_application: str,
+    allows: tuple[str, ...],
 ) -> None:
     """Write a ticket, unsigned. Times are Asia/Shanghai."""
     from hashlib import sha256
@@ -81,11 +90,12 @@ def new(
         "start": start,
         "end": end,
         "targets": list(covered),
-        "controls": list(dict.fromkeys(controls)) or ["*"],
+        "controls": list(dict.fromkeys(controls)) or (list(allows) if allows and not run else ["*"]),
         "plan_digest": plan.digest if plan else "",
         "reboot_application": reboot_application,
         "reboot_application_sha256": letter,
         "requested_by": app.operator,
+        "allows": list(dict.fromkeys(allows)),
     }
     ticket = parse(loads(quoted(body), Path("ticket")), TicketFile)
     path = write(app.root, ticket)
@@ -216,6 +226,7 @@ def _tell(ticket: Ticket) -> None:
         "controls": ", ".join(ticket.controls),
         "plan digest": ticket.plan_digest or "none: whatever fits targets and controls",
         "restart": application,
+        "also allows": ", ".join(ticket.allows) or "nothing",
         "sha256": ticket.sha256,
     }
     for name, text in rows.items():

@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictStr, WithJsonSchema, model_validator
@@ -78,6 +78,9 @@ class TicketFile(Strict):
     reboot_application: Annotated[Text, AfterValidator(_inside)] = ""
     reboot_application_sha256: Digest = Field(default="", description="Of that file: what the signature then covers")
     requested_by: Text = Field(default="", description="OS login of who asks; who asks does not sign")
+    allows: Annotated[tuple[Literal["weak-passwords"], ...], AfterValidator(no_twice)] = Field(
+        default=(), description="What else it allows: weak-passwords, agent password weak"
+    )
 
     @model_validator(mode="after")
     def _window(self) -> TicketFile:
@@ -202,6 +205,7 @@ def read_ticket(root: Path, number: str, operator: str = "") -> Paper:
         reboot_application=file.reboot_application,
         reboot_application_sha256=file.reboot_application_sha256,
         requested_by=file.requested_by,
+        allows=file.allows,
         signed=bool(approver),
         approver=approver,
         doubt=doubt,

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from agent.declared.people import CORE, load_people
 from agent.flows.judge import SHANGHAI
 from agent.flows.seen import look
+from agent.flows.weak import last_found
 from agent.judge import accounts as judge
 from agent.model.errors import AgentError
-from agent.model.holder import Flaw
+from agent.model.holder import Flaw, Found, Holding
 from agent.store import runs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from agent.app import App
-    from agent.model.holder import Found, Holding
     from agent.store.runs import Run
 
 
@@ -70,12 +71,30 @@ def roster(app: App, run_id: str = "") -> Roster:
         {(each.account, target) for each in app.policy.service_accounts for target in each.targets},
         {f"{target.user}@{target.name}" for target in app.inventory.targets},
     )
+    holdings = _guessed(app, holdings)
     late = [
         (person.name, Flaw.CONSENT, f"{person.role}，{person.since} 到岗")
         for person in people
         if person.role in CORE and person.since and person.since > app.contract.start and not person.consent
     ]
     return Roster(run.id, run.started_at, tuple(holdings), tuple(unseen), tuple(late))
+
+
+def _guessed(app: App, holdings: Sequence[Holding]) -> list[Holding]:
+    """The same with what the newest check of weak passwords found; accounts that the round did not name are added."""
+    weak = last_found(app)
+    made = []
+    for one in holdings:
+        kind, said, day = weak.pop((one.found.target, one.found.name), ("", "", ""))
+        empty = any(flaw is Flaw.OPEN for flaw, _ in one.flaws)
+        guessed = ((Flaw.WEAK, f"{day} 就地核对：{said}"),) if kind and not empty else ()
+        made.append(replace(one, flaws=(*one.flaws, *guessed)))
+    declared = {target.name for target in app.inventory.targets}
+    for (target, name), (kind, said, day) in weak.items():
+        if target in declared:
+            found = Found(target, name, name.rpartition("@")[0] or name, kind, ("password",))
+            made.append(Holding(found, flaws=((Flaw.WEAK, f"{day} 就地核对：{said}"),)))
+    return made
 
 
 def _run(app: App, run_id: str) -> Run:

@@ -20,7 +20,7 @@ from agent.model.hardening import RISKY, Leave
 from agent.store import runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from agent.app import App
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from agent.model.change import Planned, Step
     from agent.model.hardening import HardenPlan, ServiceAccount, Ticket
 
-__all__ = ["emergency", "leave", "uncovered", "variables"]
+__all__ = ["allowed", "emergency", "leave", "uncovered", "variables"]
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 SPARE = timedelta(minutes=10)
@@ -71,7 +71,7 @@ def leave(
     overrides: dict[str, str] = {}
     notes: list[str] = []
     _signed(app, paper.ticket, unsigned_by, overrides, notes)
-    _in_window(app, paper.ticket, plan, now, notes)
+    _in_window(app, paper.ticket, now, notes, _longest(app, plan))
     _covers(app, paper.ticket, plan)
     _approved(app, paper.ticket, plan)
     _frozen(app, plan, now, freeze_by, overrides, notes)
@@ -79,6 +79,53 @@ def leave(
     letter = _letter(app, paper.ticket, plan)
     _known(app, notes)
     return Leave(paper.ticket, overrides, letter is not None, tuple(notes), _sealed(app, paper, letter, plan.run))
+
+
+def allowed(app: App, ticket: str, what: str, targets: Sequence[str], *, now: datetime) -> tuple[Leave, list[str]]:
+    """Leave to do what changes nothing and is off unless a signed ticket allows it; the targets that it covers.
+
+    Nobody's word stands in for the signature. Nothing is reached.
+
+    Args:
+        app: the workspace.
+        ticket: its number.
+        what: of `model.hardening.ALLOWANCES`.
+        targets: names that were asked for; empty: all that the ticket covers.
+        now: the present.
+
+    Raises:
+        RefusedError: a gate is closed; its reason, and what to do.
+        DeclaredError: a declared file is wrong.
+    """
+    app.require_ops_location()
+    paper = read_ticket(app.root, ticket, app.operator)
+    where = str(path_of(app.root, ticket))
+    if what not in paper.ticket.allows:
+        raise RefusedError(
+            f"the ticket does not allow {what}",
+            where=where,
+            remedy=f"agent ticket new NUMBER --allow {what} ..., and have it signed",
+        )
+    notes: list[str] = []
+    _signed(app, paper.ticket, "", {}, notes)
+    _in_window(app, paper.ticket, now, notes, SPARE)
+    every = [each.name for each in app.inventory.targets]
+    if unknown := sorted(set(targets) - set(every)):
+        raise RefusedError(f"no such target: {_shown(unknown)}", where="--target", remedy="see `agent inventory list`")
+    covered = [name for name in every if _matches(name, paper.ticket.targets)]
+    if outside := sorted(set(targets) - set(covered)):
+        raise RefusedError(
+            f"the ticket does not name target {_shown(outside)}",
+            where=where,
+            remedy="narrow the work with --target, or have a ticket signed that names them",
+        )
+    if not covered:
+        raise RefusedError(
+            "the ticket covers no target of the inventory", where=where, remedy="see `agent inventory list`"
+        )
+    _known(app, notes)
+    chosen = [name for name in covered if not targets or name in targets]
+    return Leave(paper.ticket, notes=tuple(notes), evidence=_sealed(app, paper, None, "")), chosen
 
 
 def _sealed(app: App, paper: Paper, letter: bytes | None, run: str) -> tuple[int, ...]:
@@ -129,7 +176,7 @@ def _known(app: App, notes: list[str]) -> None:
         notes.append(f"操作账号 {app.operator} 未登记在人员台账（people.yaml）")
 
 
-def _in_window(app: App, paper: Ticket, plan: HardenPlan, now: datetime, notes: list[str]) -> None:
+def _in_window(app: App, paper: Ticket, now: datetime, notes: list[str], longest: timedelta) -> None:
     shown = f"{paper.start.astimezone(SHANGHAI):%Y-%m-%d %H:%M} to {paper.end.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
     if not paper.start <= now < paper.end:
         when = "has not begun" if now < paper.start else "is over"
@@ -138,7 +185,7 @@ def _in_window(app: App, paper: Ticket, plan: HardenPlan, now: datetime, notes: 
             where=str(path_of(app.root, paper.number)),
             remedy="work inside the window, or have a new ticket signed",
         )
-    if paper.end - now < max(SPARE, _longest(app, plan)):
+    if paper.end - now < max(SPARE, longest):
         notes.append(f"工单窗口即将结束（{shown}），工作可能做不完")
 
 

@@ -50,6 +50,12 @@ class Policy:
     """Target to further ports (`tcp/8080`) that must answer before and after, besides declared listeners."""
 
 
+WEAK_PASSWORDS = "weak-passwords"
+"""The allowance to hold guesses against the targets' own records of passwords; it changes nothing."""
+ALLOWANCES = (WEAK_PASSWORDS,)
+"""What is never done unless a signed ticket names it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ticket:
     """A change ticket (工单), as its file says. `tickets/NUMBER.yaml`, signed in `tickets/NUMBER.yaml.sig`."""
@@ -71,6 +77,8 @@ class Ticket:
     reboot_application_sha256: str = ""
     """Of that file when the ticket was written; empty: the signature covers its name alone."""
     requested_by: str = ""
+    allows: tuple[str, ...] = ()
+    """What else it allows, of ALLOWANCES."""
     signed: bool = False
     """An approver's signature that verifies, whose key is not the operator's."""
     approver: str = ""

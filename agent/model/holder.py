@@ -23,6 +23,8 @@ class Flaw(StrEnum):
     """Full rights that nobody declared."""
     OPEN = "open"
     """No password is asked for."""
+    WEAK = "weak"
+    """The newest check in place guessed its password."""
     CONSENT = "consent"
     """A core person who came later, without the customer's consent on record."""
 
@@ -35,6 +37,7 @@ WORDS = {
     Flaw.DEFAULT: "默认账号",
     Flaw.PRIVILEGED: "未经声明的特权",
     Flaw.OPEN: "无口令即可登录",
+    Flaw.WEAK: "弱口令",
     Flaw.CONSENT: "核心人员更换缺少甲方书面同意",
 }
 

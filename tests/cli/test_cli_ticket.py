@@ -201,3 +201,18 @@ def test_inventory_check_reads_policy_and_tickets_too(app, capsys):
     wrong = capsys.readouterr().err
     assert "no host named 'web-09'" in wrong
     assert "GD-2.yaml" in wrong
+
+
+def test_an_allowance_stands_in_the_ticket_and_opens_no_control(app, capsys):
+    new(app, "GD-9", "--all", "--allow", "weak-passwords")
+    verb(app, "show", "GD-9", "--json")
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told["allows"] == ["weak-passwords"]
+    assert told["controls"] == ["weak-passwords"]
+    new(app, "GD-10", "--all", "--allow", "weak-passwords", "--control", "LIN-*")
+    verb(app, "show", "GD-10")
+    out = capsys.readouterr().out
+    assert "weak-passwords" in out
+    assert "LIN-*" in out
+    with pytest.raises(click.UsageError):
+        new(app, "GD-11", "--all", "--allow", "everything")

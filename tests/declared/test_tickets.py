@@ -129,6 +129,8 @@ def test_a_signature_that_was_left_behind_is_removed_with_the_new_ticket(root, k
         ({"controls": ("!LIN-*",)}, "excludes"),
         ({"number": "../x"}, "not a usable name"),
         ({"plan_digest": "AB" * 32}, "pattern"),
+        ({"allows": ("everything",)}, "weak-passwords"),
+        ({"allows": ("weak-passwords",) * 2}, "twice"),
         ({"reboot_application": "/etc/passwd"}, "outside"),
         ({"reboot_application": "a/../../b"}, "outside"),
         ({"reference": ""}, "at least 1"),
