@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from agent.ledger import anchor as anchors
 from agent.ledger.blobs import BlobRow, Blobs, Envelope, row_of
 from agent.ledger.chain import GENESIS, Checkpoint, canonical, entry_hash
 from agent.ledger.export import export
-from agent.ledger.rows import evidence_of, last_checkpoint, line_of, recompute, tip
+from agent.ledger.rows import evidence_of, follow, last_checkpoint, line_of, recompute, tip
 from agent.ledger.suites import AES, usable
 from agent.ledger.verify import verify
 from agent.model.errors import IntegrityError
@@ -97,20 +97,25 @@ class EvidenceLedger:
         with self.blobs.session():
             return self._commits.do(_Batch(items, self._prepare(items)))
 
-    def seal_with(self, kind: str, payload: bytes, work: Callable[[Connection], Done]) -> Done:
+    def seal_with(self, kind: str, payload: Callable[[str], bytes], work: Callable[[Connection], Done]) -> Done:
         """Seal a payload and do work in the same transaction: both or neither; what the work returns.
+
+        Args:
+            kind: stands in clear in the chain.
+            payload: made of the hash of the entry that it follows, so that it can be bound to its place.
+            work: gets the transaction's connection.
 
         Raises:
             StoreError, IntegrityError: as `seal`; whatever the work raises.
         """
-        item = Item(kind, payload)
         spare: list[str] = []
         with self.blobs.session():
-            prepared = self._prepare([item])
             with self.store.write() as connection:
                 self._check_anchor(connection)
-                rows = self._insert_blobs(connection, prepared, spare)
-                sealed = self._append(connection, tip(connection), [item], rows)[-1]
+                end = tip(connection)
+                item = Item(kind, payload(end[1]))
+                rows = self._insert_blobs(connection, self._prepare([item]), spare)
+                sealed = self._append(connection, end, [item], rows)[-1]
                 done = work(connection)
             for unused in spare:
                 self.blobs.discard(unused)
@@ -121,6 +126,25 @@ class EvidenceLedger:
         """Raises IntegrityError when the database is older than the last known head."""
         with self.store.read() as connection:
             self._check_anchor(connection)
+
+    def newest(self, kind: str) -> Evidence | None:
+        """The newest entry of a kind; None when there is none.
+
+        That it is the newest is proven: from it on the chain is followed to the last known head and to its end.
+
+        Raises:
+            IntegrityError: the database is older than the last known head, or the chain is broken from there on.
+        """
+        with self.store.read() as connection:
+            self._check_anchor(connection)
+            query = select(func.max(ledger_entry.c.seq)).where(ledger_entry.c.kind == kind)
+            seq = connection.execute(query).scalar()
+            if seq is None:
+                recompute(connection, None)
+                return None
+            found = connection.execute(select(ledger_entry).where(ledger_entry.c.seq == seq)).mappings().one()
+            follow(connection, seq - 1, found["prev"])
+            return evidence_of(found)
 
     def open(self, seq: int) -> bytes:
         """Return the payload of an entry, decrypted and checked.

@@ -59,12 +59,17 @@ def recompute(connection: Connection, last: Checkpoint | None) -> tuple[int, str
         there = connection.execute(select(ledger_entry.c.hash).where(ledger_entry.c.seq == seq)).scalar()
         if there != head:
             raise IntegrityError("the entry is not the one that was signed", where=f"entry {seq}")
+    return follow(connection, seq, head)
+
+
+def follow(connection: Connection, seq: int, head: str) -> tuple[int, str]:
+    """Follow the chain from behind an entry to its end; number and hash of the last. Raises IntegrityError."""
     query = select(ledger_entry).where(ledger_entry.c.seq > seq).order_by(ledger_entry.c.seq)
     for row in connection.execute(query).mappings():
         seq += 1
         if row["seq"] != seq or row["prev"] != head or entry_hash(head, line_of(row)) != row["hash"]:
             raise IntegrityError(
-                "the chain is broken here; nothing is signed",
+                "the chain is broken here; nothing is signed, and the vault stays shut",
                 where=f"entry {seq}",
                 remedy="run `agent evidence verify`",
             )

@@ -85,10 +85,10 @@ class Ledger(Protocol):
         """The payload of an entry, decrypted and checked. Raises IntegrityError."""
         ...
 
-    def seal_with(self, kind: str, payload: bytes, work: Callable[[Any], Done]) -> Done:
-        """Seal a payload and do work in the same transaction, whose connection it gets: both or neither."""
+    def seal_with(self, kind: str, payload: Callable[[str], bytes], work: Callable[[Any], Done]) -> Done:
+        """Seal what `payload` makes of the hash before it, and do work in the same transaction: both or neither."""
         ...
 
-    def current(self) -> None:
-        """Raises IntegrityError when the store is older than the last known head of the chain."""
+    def newest(self, kind: str) -> Evidence | None:
+        """The newest entry of a kind, proven to be it. Raises IntegrityError."""
         ...

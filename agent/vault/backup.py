@@ -11,7 +11,7 @@ from agent.store.files import replace_private
 from agent.store.times import to_text
 from agent.vault import rows
 from agent.vault.opening import opened, roots_of
-from agent.vault.records import Row, balance, stamp, stamped
+from agent.vault.records import Row, balance, pin, stamp, stamped
 from agent.vault.slots import Slot
 from agent.vault.vault import WHOLE, Vault
 
@@ -107,7 +107,7 @@ def restore(store: Store, ledger: Ledger, clock: Clock, backup: Backup, key: Key
     The entry that tells of it goes on where the chain stands, so that the old state is the newest from now on.
 
     Raises:
-        RefusedError: the key opens none of its slots.
+        RefusedError: the key opens none of its slots, or not every zone.
         IntegrityError: the backup was changed.
     """
     slot, half = opened(backup.slots, key)
@@ -115,6 +115,10 @@ def restore(store: Store, ledger: Ledger, clock: Clock, backup: Backup, key: Key
     total = stamped(roots[WHOLE], backup.vault, backup.generation, backup.kept)
     if total is None or total != balance(roots[WHOLE], backup.records, backup.slots):
         raise IntegrityError("the backup was changed", remedy="take another")
+    if set(roots) != {zone for _, zone in backup.roots}:
+        raise RefusedError(
+            "this slot does not open every zone of the backup", where=f"slot {slot.name}", remedy="use one that does"
+        )
     known = {(row.account, row.version) for row in backup.records}
     newer: set[str] = set()
 
@@ -134,8 +138,8 @@ def restore(store: Store, ledger: Ledger, clock: Clock, backup: Backup, key: Key
         head = rows.head(connection)
     generation = max(head[1] if head else 0, backup.generation) + 1
     told = {"what": "restored", "from": backup.generation}
-    body = {"vault": backup.vault, "generation": generation, "changes": [told]}
-    ledger.seal_with(rows.KIND, json.dumps(body).encode(), work)
+    pins = {zone: pin(root, backup.vault, zone) for zone, root in roots.items()}
+    ledger.seal_with(rows.KIND, rows.entry(backup.vault, generation, [told], pins), work)
     return Vault(store, ledger, backup.vault, roots, clock), tuple(sorted(newer))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from agent.model.errors import RefusedError
 from agent.store.times import to_text
 from agent.vault import rows, slots
-from agent.vault.records import Row, balance, seal, stamp
+from agent.vault.records import Row, balance, pin, seal, stamp
 from agent.vault.vault import CURRENT, KEY, PENDING, REUSE, WHOLE, Vault
 
 if TYPE_CHECKING:
@@ -59,8 +58,8 @@ def create(store: Store, ledger: Ledger, made: Sequence[Slot], zones: Iterable[s
             rows.put_roots(connection, sealed)
 
     told = {"what": "created", "slots": [slot.name for slot in made], "zones": sorted(roots)}
-    body = {"vault": vault, "generation": 1, "changes": [told]}
-    ledger.seal_with(rows.KIND, json.dumps(body, ensure_ascii=False).encode(), work)
+    pins = {zone: pin(root, vault, zone) for zone, root in roots.items()}
+    ledger.seal_with(rows.KIND, rows.entry(vault, 1, [told], pins), work)
     return Vault(store, ledger, vault, roots, clock)
 
 

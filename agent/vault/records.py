@@ -103,6 +103,11 @@ def balance(root: bytes, rows: Iterable[Row], slots: Iterable[Slot]) -> int:
     return (sum(weight(root, row) for row in rows) + sum(slot_weight(root, slot) for slot in slots)) % MODULUS
 
 
+def pin(root: bytes, vault: str, zone: str) -> str:
+    """What the evidence chain says of a root key, so that nobody slips in one of his own: it tells nothing of it."""
+    return hmac.digest(derived(root, "pin"), f"{vault}\n{zone}".encode(), "sha256").hex()
+
+
 def stamp(root: bytes, vault: str, generation: int, total: int) -> bytes:
     """The balance as the store keeps it: 32 bytes, and 32 that say that it is of this vault and generation."""
     raw = total.to_bytes(32, "big")

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from agent.model.errors import IntegrityError
-from agent.store.schema import ledger_entry, secret, vault, vault_root, vault_slot
+from agent.store.schema import secret, vault, vault_root, vault_slot
 from agent.vault.records import Row
 from agent.vault.slots import Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sqlalchemy import RowMapping
 
@@ -55,12 +55,23 @@ def head(connection: Connection) -> tuple[str, int, bytes] | None:
     return (row["id"], row["generation"], row["balance"]) if row else None
 
 
-def last_told(connection: Connection) -> int | None:
-    """The newest entry of the chain that tells of the vault; None when none does."""
-    found: int | None = connection.execute(
-        select(func.max(ledger_entry.c.seq)).where(ledger_entry.c.kind == KIND)
-    ).scalar()
-    return found
+def entry(
+    vault_id: str, generation: int, changes: Sequence[Mapping[str, Any]], pins: Mapping[str, str]
+) -> Callable[[str], bytes]:
+    """What the chain is told of a change, bound to the entry that it follows: told again elsewhere it counts nothing.
+
+    Args:
+        vault_id: which.
+        generation: the one that the change leads to.
+        changes: what was done, without any secret.
+        pins: of every zone's root key, see `records.pin`.
+    """
+
+    def body(after: str) -> bytes:
+        told = {"vault": vault_id, "generation": generation, "after": after, "changes": list(changes), "roots": pins}
+        return json.dumps(told, ensure_ascii=False).encode()
+
+    return body
 
 
 def slots(connection: Connection) -> list[Slot]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,19 @@ from agent.model.secret import Secret
 from agent.store.gather import Gatherer
 from agent.store.times import to_text
 from agent.vault import rows, slots
-from agent.vault.records import MODULUS, Row, balance, reuse_of, seal, slot_weight, stamp, stamped, unseal, weight
+from agent.vault.records import (
+    MODULUS,
+    Row,
+    balance,
+    pin,
+    reuse_of,
+    seal,
+    slot_weight,
+    stamp,
+    stamped,
+    unseal,
+    weight,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -60,6 +72,8 @@ class _Request:
     work: Work
     gain: int = 0
     """What the balance gains besides the rows."""
+    roots: Mapping[str, bytes] = field(default_factory=dict)
+    """Root keys that it adds."""
 
 
 class _StaleError(Exception):
@@ -78,6 +92,8 @@ class Vault:
         """Wrap what a slot opened; use `create` or `unlock`."""
         self.store, self.ledger, self.id, self.clock = store, ledger, vault_id, clock
         self._roots = dict(roots)
+        self._pinned: tuple[int, Mapping[str, str]] = (0, {})
+        """Generation, and pins of all root keys as of it; 0: not looked up yet."""
         self._gatherer: Gatherer[_Request, AgentError | None] = Gatherer(self._together)
 
     @property
@@ -105,9 +121,13 @@ class Vault:
 
         Raises:
             IntegrityError: the record was changed, exchanged or destroyed.
-            RefusedError: this slot does not open the record's zone.
+            RefusedError: this slot does not open the record's zone, or the vault has other root keys by now.
         """
-        return Secret(unseal(self._root(row.zone), self.id, row).decode())
+        try:
+            return Secret(unseal(self._root(row.zone), self.id, row).decode())
+        except IntegrityError:
+            self._same_roots()
+            raise
 
     def current(self, account: str) -> Secret | None:
         """What an account has now, as far as is known. Raises like `reveal`."""
@@ -293,7 +313,7 @@ class Vault:
             )
             return []
 
-        self._do("zone-added", [], work, zone=zone)
+        self._do("zone-added", [], work, roots={zone: root}, zone=zone)
         self._roots[zone] = root
 
     def remove_slot(self, name: str) -> None:
@@ -316,7 +336,10 @@ class Vault:
         Raises:
             RefusedError: this slot does not open every zone.
         """
-        fresh: dict[str, bytes] = {}
+        with self.store.read() as connection:
+            fresh = {zone: secrets.token_bytes(slots.SIZE) for _, zone in rows.sealed_roots(connection)}
+        for zone in fresh:
+            self._root(zone)
         count = 0
 
         def work(connection: Connection, generation: int) -> None:
@@ -324,9 +347,8 @@ class Vault:
             # or root keys would be sealed to whoever slipped a slot in
             everything = self._adds_up(connection, generation)
             there = rows.sealed_roots(connection)
-            fresh.update({zone: secrets.token_bytes(slots.SIZE) for _, zone in there})
-            for zone in fresh:
-                self._root(zone)
+            if {zone for _, zone in there} != set(fresh):
+                raise RefusedError("another process added a zone meanwhile", remedy="try again")
             if without:
                 rows.drop_slot(connection, without)
             known = {slot.name: slot for slot in rows.slots(connection)}
@@ -342,7 +364,7 @@ class Vault:
             rows.advance(connection, generation + 1, kept)
             count = sum(bool(row.sealed) for row in after)
 
-        self._sealed([{"what": "rekey", "without": without}], work)
+        self._sealed([{"what": "rekey", "without": without}], work, fresh, anew=True)
         self._roots = fresh
         return count
 
@@ -403,9 +425,18 @@ class Vault:
                 remedy="open the vault by a slot that does (agent vault status), or add the zone: agent vault add-zone",
             ) from None
 
-    def _do(self, what: str, changed: Sequence[Row], work: Work, *, gain: int = 0, **more: Any) -> None:  # noqa: ANN401
+    def _do(
+        self,
+        what: str,
+        changed: Sequence[Row],
+        work: Work,
+        *,
+        gain: int = 0,
+        roots: Mapping[str, bytes] | None = None,
+        **more: Any,  # noqa: ANN401 - what is told of it
+    ) -> None:
         records = [{"account": row.account, "version": row.version} for row in changed]
-        error = self._gatherer.do(_Request({"what": what, "records": records, **more}, work, gain))
+        error = self._gatherer.do(_Request({"what": what, "records": records, **more}, work, gain, roots or {}))
         if error is not None:
             raise error
 
@@ -427,7 +458,8 @@ class Vault:
                 rows.advance(connection, generation + 1, kept)
 
             try:
-                self._sealed([requests[number].told for number in left], work)
+                roots = {zone: root for number in left for zone, root in requests[number].roots.items()}
+                self._sealed([requests[number].told for number in left], work, roots)
                 break
             except TakenError:
                 errors[at] = RefusedError(
@@ -445,12 +477,27 @@ class Vault:
         rows.put(connection, [after for before, after in changed if before is None])
         return sum(weight(root, after) - (weight(root, before) if before else 0) for before, after in changed)
 
-    def _sealed(self, told: Sequence[Mapping[str, Any]], work: Callable[[Connection, int], None]) -> None:
-        """Do it in one transaction with the entry that tells of it; again when another process came in between."""
+    def _sealed(
+        self,
+        told: Sequence[Mapping[str, Any]],
+        work: Callable[[Connection, int], None],
+        roots: Mapping[str, bytes],
+        *,
+        anew: bool = False,
+    ) -> None:
+        """Do it in one transaction with the entry that tells of it; again when another process came in between.
+
+        `roots`: root keys that it adds or, `anew`, puts in place of all others.
+        """
+        fresh = {zone: pin(root, self.id, zone) for zone, root in roots.items()}
         for _ in range(_TRIES):
             with self.store.read() as connection:
                 _, generation, _ = self._head(connection)
-            body = {"vault": self.id, "generation": generation + 1, "changes": list(told)}
+            if self._pinned[0] != generation:
+                self._pinned = self._told()
+                if self._pinned[0] != generation:
+                    continue
+            pins = fresh if anew else {**self._pinned[1], **fresh}
 
             def both(connection: Connection, generation: int = generation) -> None:
                 if self._head(connection)[1] != generation:
@@ -458,9 +505,11 @@ class Vault:
                 work(connection, generation)
 
             try:
-                return self.ledger.seal_with(rows.KIND, json.dumps(body, ensure_ascii=False).encode(), both)
+                self.ledger.seal_with(rows.KIND, rows.entry(self.id, generation + 1, told, pins), both)
             except _StaleError:
                 continue
+            self._pinned = generation + 1, pins
+            return
         raise RefusedError("other processes change the vault all the time", remedy="try again")
 
     def _head(self, connection: Connection) -> tuple[str, int, bytes]:
@@ -472,6 +521,7 @@ class Vault:
     def _total(self, connection: Connection, generation: int) -> int:
         total = stamped(self._roots[WHOLE], self.id, generation, self._head(connection)[2])
         if total is None:
+            self._same_roots()
             raise IntegrityError("the vault's balance was changed", where="vault", remedy=rows.RESTORE)
         return total
 
@@ -493,19 +543,53 @@ class Vault:
         Raises:
             IntegrityError: a row was changed, exchanged, added, taken away or brought back from the past.
         """
-        self.ledger.current()
-        with self.store.read() as connection:
-            _, generation, _ = self._head(connection)
-            everything = self._adds_up(connection, generation)
-            entry = rows.last_told(connection)
-        told = json.loads(self.ledger.open(entry)) if entry else {}
-        if told.get("generation") != generation:
+        self._same_roots()
+        for _ in range(_TRIES):
+            with self.store.read() as connection:
+                _, generation, _ = self._head(connection)
+                everything = self._adds_up(connection, generation)
+            self._pinned = self._told()
+            with self.store.read() as connection:
+                if self._head(connection)[1] == generation:
+                    break  # else another process changed it between the two looks
+        if self._pinned[0] != generation:
             raise IntegrityError(
-                f"the vault is at change {generation}, the evidence chain at {told.get('generation', 0)}: an old copy",
+                f"the vault is at change {generation}, the evidence chain at {self._pinned[0]}: an old copy",
                 where="vault",
                 remedy=rows.RESTORE,
             )
         return everything
+
+    def _told(self) -> tuple[int, Mapping[str, str]]:
+        """Generation and pins of all root keys by the chain's newest entry of the vault. Raises IntegrityError."""
+        entry = self.ledger.newest(rows.KIND)
+        if entry is None:
+            return 0, {}
+        told = json.loads(self.ledger.open(entry.seq))
+        if (told.get("vault"), told.get("after")) != (self.id, entry.prev):
+            raise IntegrityError(
+                "the evidence chain's newest entry of the vault is not where it was sealed, or is another vault's: "
+                "an old copy",
+                where=f"entry {entry.seq}",
+                remedy=rows.RESTORE,
+            )
+        return int(told["generation"]), dict(told["roots"])
+
+    def _same_roots(self) -> None:
+        """Raises RefusedError after a rekey by another process, IntegrityError when a root key was slipped in."""
+        _, pins = self._told()
+        wrong = [zone for zone, root in self._roots.items() if pins.get(zone) != pin(root, self.id, zone)]
+        if not wrong:
+            return
+        if self._pinned[0]:  # they were right when it was opened
+            raise RefusedError(
+                "the vault has new root keys since it was opened here", where="vault", remedy="open it again"
+            )
+        raise IntegrityError(
+            "a root key was exchanged for another, or added",
+            where=f"vault zone {wrong[0] or '(the whole)'}",
+            remedy=rows.RESTORE,
+        )
 
 
 def _by_account(everything: Iterable[Row]) -> dict[str, list[Row]]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import multiprocessing
 import resource
+import secrets
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,8 +21,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.ledger.chain import canonical, entry_hash
 from agent.model.errors import AgentError, IntegrityError, RefusedError, StoreError
 from agent.model.secret import Secret
+from agent.store.times import to_text
 from agent.vault import opening, records, slots
 from agent.vault.keyfile import Key
 from agent.vault.vault import REUSE, New
@@ -239,6 +244,88 @@ def test_nobody_slips_a_slot_in_before_a_rekey(bench):
     for change in (bench.vault.rekey, lambda: bench.vault.remove_slot("people"), lambda: bench.vault.add_zone("new")):
         with pytest.raises(IntegrityError, match="do not add up"):
             change()
+
+
+def test_nobody_slips_a_root_key_of_his_own_in(bench):
+    """HPKE tells nothing of who sealed: whoever reads a slot's public half can seal to it."""
+    bench.keep("a", "one")
+    [slot] = [slot for slot, _ in bench.vault.slots() if slot.name == "file"]
+    for zone in ("dmz", "", "new"):
+        mine = slots.seal_root(slot, bench.vault.id, zone, secrets.token_bytes(slots.SIZE))
+        bench.attack("DELETE FROM vault_root WHERE slot='file' AND zone=?", zone)
+        bench.attack("INSERT INTO vault_root (slot, zone, sealed) VALUES ('file', ?, ?)", zone, mine)
+        with pytest.raises(IntegrityError, match="a root key was exchanged for another, or added"):
+            bench.unlock()
+        bench.attack("DELETE FROM vault_root WHERE slot='file' AND zone=?", zone)
+        good = {"dmz": bench.vault._roots["dmz"], "": bench.vault._roots[""]}.get(zone)
+        if good:
+            mine = slots.seal_root(slot, bench.vault.id, zone, good)
+            bench.attack("INSERT INTO vault_root (slot, zone, sealed) VALUES ('file', ?, ?)", zone, mine)
+    assert bench.unlock().check() == 2
+
+
+def _tables(bench):
+    with closing(sqlite3.connect(bench.state / "agent.db")) as raw:
+        return {name: raw.execute(f"SELECT * FROM {name}").fetchall()
+                for name in ("vault", "vault_slot", "vault_root", "secret")}  # fmt: skip
+
+
+def _put_back(bench, tables):
+    for name, found in tables.items():
+        bench.attack(f"DELETE FROM {name}")
+        for row in found:
+            bench.attack(f"INSERT INTO {name} VALUES ({','.join('?' * len(row))})", *row)
+
+
+def test_an_old_entry_told_again_does_not_make_old_tables_new(bench):
+    bench.keep("a", "one")
+    old = _tables(bench)
+    entry = [entry for entry in bench.ledger.entries() if entry.kind == "vault"][-1]
+    bench.keep("a", "two")
+    _put_back(bench, old)
+    with pytest.raises(IntegrityError, match="an old copy"):
+        bench.unlock()
+    last = bench.ledger.entries()[-1]
+    at = to_text(bench.clock())
+    line = canonical(seq=last.seq + 1, at=at, kind="vault", run="", blob=entry.blob, size=entry.size)
+    bench.attack(
+        "INSERT INTO ledger_entry (seq, at, kind, run, blob, size, hash, prev) VALUES (?,?,?,?,?,?,?,?)",
+        last.seq + 1, at, "vault", "", entry.blob, entry.size, entry_hash(last.hash, line), last.hash,
+    )  # fmt: skip
+    with pytest.raises(IntegrityError, match="an old copy"):
+        bench.unlock()
+
+
+@pytest.mark.parametrize("how", ["gone", "called otherwise"])
+def test_newer_entries_that_were_taken_away_are_missed(bench, how):
+    bench.keep("a", "one")
+    old = _tables(bench)
+    before = bench.ledger.entries()[-1].seq
+    bench.keep("a", "two")
+    bench.ledger.seal("note", b"after it")
+    _put_back(bench, old)
+    with closing(sqlite3.connect(bench.state / "agent.db")) as raw:
+        for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type='trigger'").fetchall():
+            raw.execute(f"DROP TRIGGER {name}")
+    if how == "gone":
+        bench.attack("DELETE FROM ledger_entry WHERE kind='vault' AND seq>?", before)
+    else:
+        bench.attack("UPDATE ledger_entry SET kind='note' WHERE kind='vault' AND seq>?", before)
+    with pytest.raises(IntegrityError, match="the chain is broken"):
+        bench.unlock()
+
+
+def test_a_rekey_beside_an_open_vault_is_noticed_before_anything_is_written_or_shown(bench):
+    row = bench.keep("a", "one")
+    other = opening.unlock(bench.store, bench.ledger, bench.clock, Key("test", private=bench.private))
+    other.rekey()
+    with pytest.raises(RefusedError, match="new root keys since it was opened"):
+        bench.vault.pend([New("b", "dmz", Secret("two"))])
+    with pytest.raises(RefusedError, match="new root keys since it was opened"):
+        bench.vault.reveal(bench.vault.versions(["a"])["a"][0])
+    with pytest.raises(RefusedError, match="new root keys since it was opened"):
+        bench.vault.promote_all([row])
+    assert bench.unlock().check() == 2
 
 
 def test_every_change_is_an_entry_that_names_no_secret(bench):
