@@ -116,7 +116,8 @@ class Accounts:
 
     def restore(self) -> None:
         self.lab.enter("cache-02", "sh", "-c", UNHEARD)
-        self.lab.enter("app-01", "sh", "-c", "cat >/etc/tomcat10/tomcat-users.xml", stdin=self.users)
+        read_again = "cat >/etc/tomcat10/tomcat-users.xml; sleep 15"  # Tomcat does so by itself, and logs it
+        self.lab.enter("app-01", "sh", "-c", read_again, stdin=self.users)
         for name, text in self.shadows.items():
             self.lab.enter(name, "sh", "-c", "cat >/etc/shadow; rm -f /run/needles /run/watched", stdin=text)
         made = secrets_of(self.lab.workspace / "state" / "lab")["databases"]

@@ -89,7 +89,8 @@ TARGETS = (
         "tomcat", "app-01", "app-01",
         "cp -a /etc/tomcat10/tomcat-users.xml /run/keep.xml; sed -i 's|^</tomcat-users>|  <user username=\"rot-x\" "
         "password=\"@FIRST@\" roles=\"manager-gui\"/>\\n&|' /etc/tomcat10/tomcat-users.xml; sleep 15",
-        "cp -a /run/keep.xml /etc/tomcat10/tomcat-users.xml; touch /etc/tomcat10/tomcat-users.xml; rm -f /run/keep.xml",
+        "cp -a /run/keep.xml /etc/tomcat10/tomcat-users.xml; touch /etc/tomcat10/tomcat-users.xml; "
+        "rm -f /run/keep.xml; sleep 15",
         stop="systemctl stop tomcat10",
         start="systemctl start tomcat10; t=0; until ss -Hltn | grep -q :8080 || [ $t -gt 60 ]; do t=$((t + 1)); "
         "sleep 1; done; sleep 5",
