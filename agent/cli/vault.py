@@ -12,6 +12,7 @@ from agent.model.errors import AgentError, RefusedError
 
 if TYPE_CHECKING:
     from agent.app import App
+    from agent.model.asset import Database, Host
     from agent.model.secret import Secret
     from agent.session import FileCredentials
 
@@ -65,8 +66,7 @@ def bring_in(app: App, *, remove: bool) -> None:
     """Take in what state/credentials.yaml holds; what the vault has already stays as it is."""
     _bring_in(app)
     if remove:
-        _file(app).keep_keys_only()
-        click.echo("state/credentials.yaml holds paths of keys only")
+        _taken_out(app)
 
 
 @command.command("status")
@@ -190,14 +190,44 @@ def _file(app: App) -> FileCredentials:
     return FileCredentials(app.state / "credentials.yaml")
 
 
+def _targets(app: App) -> dict[tuple[str, str], Host | Database]:
+    """Of the inventory, as the file of credentials names them."""
+    return {("hosts", host.name): host for host in app.inventory.hosts} | {
+        ("databases", database.name): database for database in app.inventory.databases
+    }
+
+
+def _taken_out(app: App) -> None:
+    """Take out of the file what the vault holds, to the letter; the rest stays, and why is told."""
+    from agent.vault.credentials import account
+
+    file = _file(app)
+    if not file.path.exists():
+        return
+    targets = _targets(app)
+    gone = []
+    for place, secret in file.held().items():
+        kind, name, purpose = place
+        target = targets.get((kind, name))
+        if target is None:
+            app.warn(f"{kind}.{name}.{purpose} stays in the file: the inventory has no such target")
+            continue
+        names = [account(target, purpose), account(target)]
+        if secret in {app.vault.current(each) for each in dict.fromkeys(names)}:
+            gone.append(place)
+        else:
+            app.warn(f"{kind}.{name}.{purpose} stays in the file: the vault holds another; look which one is right")
+    file.drop(gone)
+    left = len(file.held())
+    click.echo(f"{len(gone)} passwords taken out of state/credentials.yaml, {left} left; paths of keys stay")
+
+
 def _bring_in(app: App) -> None:
     from agent.vault.credentials import bring_in as keep
 
     if not (app.state / "credentials.yaml").exists():
         return
-    targets = {("hosts", host.name): host for host in app.inventory.hosts} | {
-        ("databases", database.name): database for database in app.inventory.databases
-    }
+    targets = _targets(app)
     held = [
         (targets[kind, name], purpose, secret)
         for (kind, name, purpose), secret in _file(app).held().items()

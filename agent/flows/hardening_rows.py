@@ -37,8 +37,8 @@ def _ticket(raw: Mapping[str, Any]) -> Ticket:
     values: dict[str, Any] = {name: value for name, value in raw.items() if name in known}
     for name in ("start", "end"):
         values[name] = datetime.fromisoformat(values[name])
-    for name in ("targets", "controls"):
-        values[name] = tuple(values[name])
+    for name in ("targets", "controls", "allows"):
+        values[name] = tuple(values.get(name, ()))
     return Ticket(**values)
 
 

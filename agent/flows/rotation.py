@@ -164,6 +164,8 @@ def rotate(
         for results in pool.map(one, by_host):
             done |= {each.account: each for each in results}
     if by_host:
+        if not settle_only:
+            app.vault.destroy()
         app.ledger.checkpoint()
     return [done[account.id] for account in accounts if account.id in done]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import stat
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import yaml
 
@@ -75,10 +76,20 @@ class FileCredentials:
         """Every password by (`hosts` or `databases`, name, field). Raises UnreachedError(`credential-missing`)."""
         return dict(self._get().secrets)
 
-    def keep_keys_only(self) -> None:
-        """Write the file anew without its passwords; `key` and `keys` stay. Raises UnreachedError, OSError."""
+    def drop(self, places: Collection[tuple[str, str, str]]) -> None:
+        """Write the file anew without some of its passwords; all else stays.
+
+        Args:
+            places: as `held` names them.
+
+        Raises:
+            UnreachedError, OSError: it cannot be read, or not written; then it is as it was.
+        """
         held = self._get()
-        body = ({"key": held.key} if held.key else {}) | ({"keys": held.keys} if held.keys else {})
+        body: dict[str, Any] = ({"key": held.key} if held.key else {}) | ({"keys": held.keys} if held.keys else {})
+        for (kind, name, purpose), secret in held.secrets.items():
+            if (kind, name, purpose) not in places:
+                body.setdefault(kind, {}).setdefault(name, {})[purpose] = secret.reveal()
         replace_private(self.path, yaml.safe_dump(body, allow_unicode=True).encode())
         with self._lock:
             self._held = None

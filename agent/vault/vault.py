@@ -252,14 +252,22 @@ class Vault:
     def destroy(self, days: int = UNDERTAKING.void_days) -> int:
         """Take away the texts of versions that ended longer ago than that; what tells reuse stays. Returns how many."""
         before = to_text(self.clock() - timedelta(days=days))
+
+        def ended(connection: Connection) -> list[Row]:
+            return [
+                row
+                for row in rows.records(connection)
+                if row.state in {VOID, PREVIOUS} and row.sealed and row.ended_at and row.ended_at < before
+            ]
+
+        with self.store.read() as connection:
+            if not ended(connection):
+                return 0
         gone = 0
 
         def work(connection: Connection) -> list[tuple[Row | None, Row]]:
             nonlocal gone
-            old = [
-                row for row in rows.records(connection)
-                if row.state in {VOID, PREVIOUS} and row.sealed and row.ended_at and row.ended_at < before
-            ]  # fmt: skip
+            old = ended(connection)
             gone = len(old)
             return [(row, replace(row, sealed=b"")) for row in old]
 

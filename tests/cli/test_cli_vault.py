@@ -198,7 +198,7 @@ def test_a_file_of_keys_only_is_left_when_passwords_are_taken_out(app):
     now = app()
     held = FileCredentials(now.state / "credentials.yaml")
     assert len(held.held()) == 5
-    held.keep_keys_only()
+    held.drop(set(held.held()))
     assert yaml.safe_load((now.state / "credentials.yaml").read_text(encoding="utf-8")) == {"key": "lab/key"}
     assert held.held() == {}
 
@@ -291,3 +291,23 @@ def test_who_may_see_one_is_said_by_people_yaml(app, capsys, person, may):
     assert (capsys.readouterr().out == "login-needle\n") is may
     last = [entry for entry in now.ledger.entries() if entry.kind == "vault"][-1]
     assert json.loads(now.ledger.open(last.seq))["changes"][0]["what"] == ("shown" if may else "refused")
+
+
+def test_only_what_the_vault_holds_is_taken_out_of_the_file(app, capsys):
+    now = app()
+    verb(now, "vault", "init")
+    file = now.state / "credentials.yaml"
+    strange = {"hosts": {**HELD["hosts"], "old-09": {"login": "nobody-knows"}}, "databases": HELD["databases"]}
+    strange["hosts"]["web-01"] = {"login": "changed-by-hand", "sudo": "login-needle"}
+    file.write_text(yaml.safe_dump(strange | {"key": "lab/key"}), encoding="utf-8")
+    warned = []
+    now = app()
+    now.warn = warned.append
+    capsys.readouterr()
+    verb(now, "vault", "import", "--remove")
+    assert yaml.safe_load(file.read_text(encoding="utf-8")) == {
+        "key": "lab/key",
+        "hosts": {"old-09": {"login": "nobody-knows"}, "web-01": {"login": "changed-by-hand"}},
+    }
+    assert {line.split(" ", 1)[0] for line in warned} == {"hosts.web-01.login", "hosts.old-09.login"}
+    assert "2 left" in capsys.readouterr().out

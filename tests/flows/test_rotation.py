@@ -224,3 +224,16 @@ def test_whatever_goes_wrong_in_whatever_order_nothing_is_lost(tmp_path_factory,
     assert all(place.holds(name) == [CURRENT] for name in names)
     place.app.vault.check()
     place.app.close()
+
+
+def test_texts_that_ended_are_destroyed_after_their_days(place):
+    place.rotate("one@here-01")
+    place.rotate("one@here-01")
+    assert all(row.sealed for row in place.rows("one@here-01"))
+    place.now += timedelta(days=91)
+    place.rotate("one@here-01")
+    assert [(row.state, bool(row.sealed)) for row in place.rows("one@here-01")] == [
+        ("previous", False),
+        ("previous", True),
+        ("current", True),
+    ]
