@@ -365,6 +365,9 @@ class Vault:
                 for name, zone in there
                 if name in known
             }
+            if lost := set(fresh) - {zone for _, zone in sealed}:
+                remedy = "let another slot open it first: agent vault add-slot"
+                raise RefusedError(f"no other slot opens the zone {min(lost)}", where=f"slot {without}", remedy=remedy)
             rows.put_roots(connection, sealed)
             after = [self._resealed(row, fresh) for row in everything]
             rows.change_all(connection, after)

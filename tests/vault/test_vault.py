@@ -264,6 +264,16 @@ def test_nobody_slips_a_root_key_of_his_own_in(bench):
     assert bench.unlock().check() == 2
 
 
+def test_the_last_slot_that_opens_a_zone_stays(bench):
+    with_one = slots.with_key("other", slots.KEYFILE, slots.public_of(slots.new_private()))
+    bench.vault.add_slot(with_one, ["dmz"])
+    bench.vault.remove_slot("people")
+    bench.keep("a", "one", "data")
+    with pytest.raises(RefusedError, match="no other slot opens the zone data"):
+        bench.vault.remove_slot("file")
+    assert bench.unlock().current("a") == Secret("one")
+
+
 def _tables(bench):
     with closing(sqlite3.connect(bench.state / "agent.db")) as raw:
         return {name: raw.execute(f"SELECT * FROM {name}").fetchall()
