@@ -98,6 +98,42 @@ def reconcile(app: App, run_id: str, *, as_json: bool) -> int:
     return _ended(found, flaws=bool(wrong or found.people))
 
 
+@command.command("offboard")
+@click.argument("person")
+@click.option("--target", "targets", multiple=True, help="Only this one; may be given again.")
+@click.option("--finish", is_flag=True, help="Delete what was closed 30 days ago or longer. Cannot be undone.")
+@click.option("--apply", "applied", is_flag=True, help="Do it. Without this nothing is changed.")
+@click.option("--ticket", help="Number of the change ticket that covers it.")
+@click.option("--unsigned-by", default="", help="Who allowed work under an unsigned ticket (shown as 未验签).")
+@click.option("--freeze-by", default="", help="Who allowed work inside an important period.")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.pass_obj
+def offboard(
+    app: App,
+    person: str,
+    targets: tuple[str, ...],
+    ticket: str | None,
+    unsigned_by: str,
+    freeze_by: str,
+    *,
+    finish: bool,
+    applied: bool,
+    as_json: bool,
+) -> int:
+    """Close every account of PERSON (a name or login of people.yaml): a plan first, --apply under a ticket.
+
+    Homes are archived, then passwords locked, accounts expired, keys, cron tables and sudoers lines taken away,
+    sessions ended. Shared accounts, service accounts, root and the agent's own login are left to people, and named.
+
+    Exit codes: 0 nothing is left, 1 something is, 2 error or refused, 3 some targets are not known; run it again.
+    """
+    from agent.cli import offboarding
+
+    return offboarding.run(
+        app, person, targets, ticket, unsigned_by, freeze_by, finish=finish, applied=applied, as_json=as_json
+    )
+
+
 def _ended(found: Roster, *, flaws: bool) -> int:
     for line in found.unseen:
         click.echo(f"not seen: {line}", err=True)

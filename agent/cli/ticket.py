@@ -71,12 +71,12 @@ def new(
 
     from agent.declared.tickets import TicketFile, read_application, write
     from agent.declared.yamlfile import loads, parse, quoted
-    from agent.flows import harden
+    from agent.flows import gates, harden
 
     if everything and (targets or groups):
         raise click.UsageError("--all goes with neither --target nor --group")
     covered = ("*",) if everything else _covered(app, targets, groups)
-    plan = harden.load(app, run) if run else None
+    plan = harden.load(app, run, gates.PLANS) if run else None
     if plan and not covered:
         covered = tuple(sorted({one.item.target for one, _ in plan.steps}))
     if not covered:

@@ -10,6 +10,7 @@ from agent.flows.judge import SHANGHAI
 from agent.flows.seen import look
 from agent.flows.weak import last_found
 from agent.judge import accounts as judge
+from agent.judge import leaving
 from agent.model.errors import AgentError
 from agent.model.holder import Flaw, Found, Holding
 from agent.store import runs
@@ -62,22 +63,34 @@ def roster(app: App, run_id: str = "") -> Roster:
             unseen.append(f"{target.name}: {why}")
     day = app.clock().astimezone(SHANGHAI).date()
     people = load_people(app.root)
-    holdings = judge.reconcile(
-        found,
-        people,
-        day,
-        {host.name: host.groups for host in app.inventory.hosts},
-        {account.id: account.person for account in app.accounts},
-        {(each.account, target) for each in app.policy.service_accounts for target in each.targets},
-        {f"{target.user}@{target.name}" for target in app.inventory.targets},
-    )
+    about = registers(app)
+    holdings = judge.reconcile(found, people, day, about.groups, about.managed, about.services, about.own)
     holdings = _guessed(app, holdings)
     late = [
         (person.name, Flaw.CONSENT, f"{person.role}，{person.since} 到岗")
         for person in people
         if person.role in CORE and person.since and person.since > app.contract.start and not person.consent
     ]
-    return Roster(run.id, run.started_at, tuple(holdings), tuple(unseen), tuple(late))
+    left = [
+        (
+            person.name,
+            Flaw.LEFT,
+            f"{person.until} 离岗，仍可登录：{'、'.join(f'{one.name}@{one.target}' for one in mine)}",
+        )
+        for person, mine in leaving.left_behind(found, people, day, about)
+    ]
+    return Roster(run.id, run.started_at, tuple(holdings), tuple(unseen), (*late, *left))
+
+
+def registers(app: App) -> leaving.Registers:
+    """What is declared about accounts besides people. Raises DeclaredError."""
+    return leaving.Registers(
+        {host.name: host.groups for host in app.inventory.hosts},
+        {account.id: account.person for account in app.accounts},
+        {(each.account, target) for each in app.policy.service_accounts for target in each.targets},
+        {f"{target.user}@{target.name}" for target in app.inventory.targets},
+        app.policy.keep_accounts,
+    )
 
 
 def _guessed(app: App, holdings: Sequence[Holding]) -> list[Holding]:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["allowed", "emergency", "leave", "uncovered", "variables"]
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
+PLANS = ("harden", "offboarding")
+"""Kinds of runs that keep a plan which a ticket may approve."""
 SPARE = timedelta(minutes=10)
 """A window that ends sooner than this is told, however little is to be done."""
 _MOST = 5
@@ -248,7 +250,7 @@ def _approved(app: App, paper: Ticket, plan: HardenPlan) -> None:
 
 def _plan_of(app: App, digest: str) -> tuple[str, frozenset[tuple[str, ...]]]:
     """The run whose kept steps have this digest, and these steps; the store is believed in nothing else."""
-    for run in runs.latest_runs(app.store, "harden"):
+    for run in [each for kind in PLANS for each in runs.latest_runs(app.store, kind)]:
         rows = sorted(tuple(map(str, each)) for each in run.plan.get("steps", ()))
         if hashlib.sha256(json.dumps(rows).encode()).hexdigest() == digest:
             return run.id, frozenset(rows)

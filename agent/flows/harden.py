@@ -88,10 +88,10 @@ def approved_steps(plan: HardenPlan) -> list[list[str]]:
     return sorted([one.item.target, one.item.control, step.digest] for one, step in plan.steps)
 
 
-def load(app: App, run_id: str) -> HardenPlan:
-    """Read a kept plan. Raises AgentError when the run is no hardening."""
+def load(app: App, run_id: str, kinds: Collection[str] = ("harden",)) -> HardenPlan:
+    """Read a kept plan. Raises AgentError when the run is no hardening (or none of these kinds)."""
     run = runs.run_by_id(app.store, run_id)
-    if run.kind != "harden":
+    if run.kind not in kinds:
         raise AgentError("this run is no hardening", where=run_id, remedy="see `agent harden --list`")
     return changes.plan_of(run_id, run.plan)
 

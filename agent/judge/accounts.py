@@ -37,6 +37,11 @@ if TYPE_CHECKING:
             """Those that may have full rights."""
             ...
 
+        @property
+        def until(self) -> date | None:
+            """Last day; None: not known yet."""
+            ...
+
         def here(self, day: date) -> bool:
             """Whether the person works here on that day."""
             ...
@@ -175,7 +180,10 @@ def reconcile(
     services: Collection[tuple[str, str]] = (),
     own: Collection[str] = (),
 ) -> list[Holding]:
-    """Whose each account is, and what is wrong with it; those that nobody can log in with and have no rights are clean.
+    """Whose each account is, and what is wrong with it.
+
+    One that nobody can log in with is clean unless it has id 0 or shares its id. A managed account has full rights only
+    where a person's `privileged` or the service register says so: who answers for it (`person`) does not bless them.
 
     Args:
         found: what the targets have.
@@ -186,11 +194,18 @@ def reconcile(
         services: (user, target or `*`) of the service-account register.
         own: `USER@TARGET` by which the agent itself logs in.
     """
-    return [_held(one, people, day, groups, managed, services, own) for one in found]
+    usable = {(one.target, one.name) for one in found if one.ways}
+    return [_held(one, usable, people, day, groups, managed, services, own) for one in found]
+
+
+def seats(one: Found, groups: Mapping[str, Collection[str]]) -> set[str]:
+    """Every `USER@WHERE` of people.yaml that means this account."""
+    return {f"{one.user}@{place}" for place in (one.target, "*", *groups.get(one.target, ()))}
 
 
 def _held(
     one: Found,
+    usable: Collection[tuple[str, str]],
     people: Sequence[Person],
     day: date,
     groups: Mapping[str, Collection[str]],
@@ -198,22 +213,24 @@ def _held(
     services: Collection[tuple[str, str]],
     own: Collection[str],
 ) -> Holding:
-    places = {one.target, "*", *groups.get(one.target, ())}
-    seats = {f"{one.user}@{place}" for place in places}
+    mine_at = seats(one, groups)
     answers = managed.get(one.id, "")
     mine = [
         person
         for person in people
-        if not seats.isdisjoint((*person.accounts, *person.privileged)) or answers in {person.name, person.login} - {""}
+        if not mine_at.isdisjoint((*person.accounts, *person.privileged))
+        or answers in {person.name, person.login} - {""}
     ]
     here = [person for person in mine if person.here(day)]
     service = not {(one.user, one.target), (one.user, "*")}.isdisjoint(services) or one.id in own
-    allowed = any(not seats.isdisjoint(person.privileged) for person in here)
-    flaws = list(_flaws(one, mine, here, known=service or one.id in managed, allowed=allowed or service))
+    allowed = any(not mine_at.isdisjoint(person.privileged) for person in here)
+    closed = not any((one.target, name) in usable for name in (one.name, *one.twins))
+    known = service or one.id in managed
+    flaws = list(_flaws(one, mine, here, known=known, allowed=allowed or service, closed=closed))
     return Holding(one, tuple(person.name for person in here), one.id in managed, tuple(flaws))
 
 
-def _builtin(one: Found) -> bool:
+def builtin(one: Found) -> bool:
     """Whether it belongs to the system or the server itself, where it is reached from its own host alone."""
     if one.kind in _MYSQL:
         local = one.name.rpartition("@")[2] in {"localhost", "127.0.0.1", "::1"}
@@ -222,26 +239,26 @@ def _builtin(one: Found) -> bool:
 
 
 def _flaws(
-    one: Found, mine: Sequence[Person], here: Sequence[Person], *, known: bool, allowed: bool
+    one: Found, mine: Sequence[Person], here: Sequence[Person], *, known: bool, allowed: bool, closed: bool
 ) -> Iterator[tuple[Flaw, str]]:
     usable = [way for way in one.ways if way != "local"]
-    builtin = _builtin(one)
+    own_part = builtin(one)
     if mine and not here and usable:
         yield Flaw.ORPHANED, "、".join(person.name for person in mine)
-    elif not mine and usable and not known and not builtin:
+    elif not mine and usable and not known and not own_part:
         yield Flaw.UNKNOWN, f"可登录方式：{'、'.join(one.ways)}"
     if usable and len(here) > 1:
         yield Flaw.SHARED, "、".join(person.name for person in here)
-    if one.twins and (usable or "uid 0" in one.rights):
-        yield Flaw.SHARED, f"同一编号：{'、'.join(one.twins)}"
+    if one.twins:
+        yield Flaw.SHARED, f"同一编号：{'、'.join(one.twins)}" + ("（均无登录方式）" if closed else "")
     if usable and one.idle is not None and one.idle > IDLE:
         yield Flaw.DORMANT, f"{one.idle} 天未登录"
     if usable and one.idle == -1 and one.age is not None and one.age > IDLE:
         yield Flaw.DORMANT, f"从未在终端登录，口令已 {one.age} 天"
     known_to_all = one.user.lower() in {*DEFAULTS, ""} or (one.kind in _MYSQL and one.user == "root")
-    if usable and known_to_all and not builtin:
+    if usable and known_to_all and not own_part:
         yield Flaw.DEFAULT, one.name or "匿名"
     if "open" in one.ways:
         yield Flaw.OPEN, "口令为空"
-    if one.rights and not allowed and not builtin and (one.ways or "uid 0" in one.rights):
+    if one.rights and not allowed and not own_part and (one.ways or "uid 0" in one.rights):
         yield Flaw.PRIVILEGED, "、".join(one.rights)

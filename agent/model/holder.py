@@ -13,6 +13,8 @@ class Flaw(StrEnum):
     """Nobody declares it, and somebody could log in."""
     ORPHANED = "orphaned"
     """Its person has left, or is not there yet."""
+    LEFT = "left"
+    """A person whose last day has passed, and who could still log in somewhere."""
     SHARED = "shared"
     """Several people's, or several names of one id."""
     DORMANT = "dormant"
@@ -32,6 +34,7 @@ class Flaw(StrEnum):
 WORDS = {
     Flaw.UNKNOWN: "无人认领",
     Flaw.ORPHANED: "人员已离岗或尚未到岗",
+    Flaw.LEFT: "已离岗而账号未清",
     Flaw.SHARED: "多人共用",
     Flaw.DORMANT: "长期未登录",
     Flaw.DEFAULT: "默认账号",

@@ -33,7 +33,7 @@ def flaws(found, people=(LISI, LEFT), **more):
         ({"name": "wangwu", "user": "wangwu"}, [Flaw.ORPHANED]),
         ({"name": "wangwu", "user": "wangwu", "ways": ()}, []),
         ({"twins": ("shift-b",)}, [Flaw.SHARED]),
-        ({"twins": ("shift-b",), "ways": ()}, []),
+        ({"twins": ("shift-b",), "ways": ()}, [Flaw.SHARED]),
         ({"idle": 91}, [Flaw.DORMANT]),
         ({"idle": 90}, []),
         ({"idle": None, "age": 400}, []),
@@ -78,6 +78,25 @@ def test_two_people_share_one():
     assert flaws(PLAIN, (LISI, other)) == [Flaw.SHARED]
     assert flaws(PLAIN, (LISI, replace(other, until=date(2027, 1, 1)))) == []
     assert flaws(PLAIN, (replace(LISI, since=date(2027, 4, 1)),)) == [Flaw.ORPHANED]
+
+
+def test_one_id_of_two_names_is_told_even_if_nobody_can_log_in_with_it():
+    a, b = (replace(PLAIN, name=name, user=name, ways=(), twins=(other,)) for name, other in (("a", "b"), ("b", "a")))
+    told = [one.flaws for one in reconcile([a, b], (), DAY, GROUPS, {})]
+    assert told == [((Flaw.SHARED, "同一编号：b（均无登录方式）"),), ((Flaw.SHARED, "同一编号：a（均无登录方式）"),)]
+    told = [dict(one.flaws)[Flaw.SHARED] for one in reconcile([a, replace(b, ways=("key",))], (), DAY, GROUPS, {})]
+    assert told == ["同一编号：b", "同一编号：a"]
+
+
+def test_who_answers_for_an_account_does_not_bless_its_rights():
+    app = Found("maria-01", "app@%", "app", "mariadb", ("password",), ("SUPER", "FILE"))
+    managed = {"app@maria-01": "李四"}
+    assert flaws(app, managed=managed) == [Flaw.PRIVILEGED]
+    assert flaws(app, (replace(LISI, accounts=("app@maria-01",)),), managed=managed) == [Flaw.PRIVILEGED]
+    assert flaws(app, (replace(LISI, privileged=("app@maria-01",)),), managed=managed) == []
+    assert flaws(app, managed=managed, services={("app", "maria-01")}) == []
+    root = Found("web-01", "root", "root", "linux", ("password",), ("uid 0",))
+    assert flaws(root, managed={"root@web-01": "李四"}) == []
 
 
 def host(*accounts, sudoers=()):
