@@ -61,6 +61,10 @@ _FULL = re.compile(r"^(?P<who>[^\s=]+)\s+\S+\s*=.*\bALL\s*$")
 _MYSQL = frozenset({"mariadb", "mysql"})
 _MYSQL_FULL = {11: "SUPER", 10: "GRANT OPTION", 9: "FILE", 12: "CREATE USER"}
 """Column of observe.database's `privileges` answer, after user and host, to its name."""
+_POSTGRESQL_FULL = (("SUPERUSER", 2), ("CREATEROLE", 3), ("BYPASSRLS", 6))
+"""Attribute and its column of observe.database's `accounts` answer."""
+_POSTGRESQL_ROLES = frozenset({"pg_execute_server_program", "pg_read_server_files", "pg_write_server_files"})
+"""Built-in roles whose members reach the server's own files and programs."""
 
 
 def on_host(facts: HostFacts) -> list[Found]:
@@ -122,10 +126,15 @@ def on_database(facts: DatabaseFacts, rows: Mapping[str, Sequence[Sequence[objec
 
     Args:
         facts: which one.
-        rows: answers of observe.database's own queries by name (`accounts`, `privileges`).
+        rows: answers of observe.database's own queries by name (`accounts`, `privileges`, `memberships`).
     """
     if facts.engine == "postgresql":
-        return [_role(facts, row) for row in rows.get("accounts", ()) if len(row) > 9]  # noqa: PLR2004 - its columns
+        roles = [row for row in rows.get("accounts", ()) if len(row) > 9]  # noqa: PLR2004 - its columns
+        full = {_word(row[0]): tuple(word for word, at in _POSTGRESQL_FULL if _yes(row[at])) for row in roles}
+        groups: dict[str, list[str]] = {}
+        for row in (row for row in rows.get("memberships", ()) if len(row) > 1):
+            groups.setdefault(_word(row[0]), []).append(_word(row[1]))
+        return [_role(facts, row, _reached(_word(row[0]), full, groups)) for row in roles]
     rights = {}
     for row in rows.get("privileges", ()):
         mine = [name for column, name in sorted(_MYSQL_FULL.items()) if len(row) > column + 2 and _yes(row[column + 2])]
@@ -154,13 +163,28 @@ def on_database(facts: DatabaseFacts, rows: Mapping[str, Sequence[Sequence[objec
     return found
 
 
-def _role(facts: DatabaseFacts, row: Sequence[object]) -> Found:
+def _reached(name: str, full: Mapping[str, Sequence[str]], groups: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Its own rights, then those of the roles it is in, at any depth: SET ROLE reaches what is not inherited."""
+    rights = list(full.get(name, ()))
+    seen, ahead = {name}, sorted(groups.get(name, ()))
+    while ahead:
+        role = ahead.pop(0)
+        if role in seen:
+            continue
+        seen.add(role)
+        rights += [f"{word}（经 {role}）" for word in full.get(role, ())]
+        if role in _POSTGRESQL_ROLES:
+            rights.append(role)
+        ahead += sorted(groups.get(role, ()))
+    return tuple(rights)
+
+
+def _role(facts: DatabaseFacts, row: Sequence[object], rights: tuple[str, ...]) -> Found:
     name = _word(row[0])
-    rights = [word for word, at in (("SUPERUSER", 2), ("CREATEROLE", 3), ("BYPASSRLS", 6)) if _yes(row[at])]
     can, secret = _yes(row[1]), row[9] != "none"
     ways = ("password",) if can and secret else ("local",) if can else ()
     until = f"有效期至 {row[7]}" if row[7] and can else ""
-    return Found(facts.target, name, name, facts.engine, ways, tuple(rights), state=until if can else "不可登录")
+    return Found(facts.target, name, name, facts.engine, ways, rights, state=until if can else "不可登录")
 
 
 def _word(value: object) -> str:

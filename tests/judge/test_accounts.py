@@ -138,12 +138,13 @@ def test_what_a_host_tells():
 class Rows:
     accounts: tuple
     privileges: tuple = ()
+    memberships: tuple = ()
 
 
 def database(engine, rows):
     subject = Subject("postgresql" if engine == "postgresql" else "mysql", "db")
     facts = DatabaseFacts("db", engine, engine, "10", subject)
-    return {one.name: one for one in on_database(facts, {"accounts": rows.accounts, "privileges": rows.privileges})}
+    return {one.name: one for one in on_database(facts, vars(rows))}
 
 
 def test_what_mariadb_tells():
@@ -184,6 +185,25 @@ def test_what_postgresql_tells():
     assert found["report"].state == "有效期至 2027-04-01"
     assert found["postgres"].ways == ("local",)
     assert found["pg_monitor"].ways == ()
+
+
+def test_rights_by_membership_are_followed_to_any_depth():
+    def role(name, full=False):
+        return (name, True, full, False, False, False, False, None, -1, "scram-sha-256", 133)
+
+    roles = (role("app"), role("team"), role("dba", full=True), role("load"), role("plain"))
+    chain = (
+        ("app", "team", False), ("team", "dba", False), ("dba", "team", False),
+        ("load", "pg_write_server_files", False), ("plain", "pg_monitor", False),
+    )  # fmt: skip
+    found = database("postgresql", Rows(roles, memberships=chain))
+    assert found["app"].rights == ("SUPERUSER（经 dba）",)
+    assert found["dba"].rights == ("SUPERUSER",)
+    assert found["load"].rights == ("pg_write_server_files",)
+    assert found["plain"].rights == ()
+    assert Flaw.PRIVILEGED in flaws(found["app"])
+    assert Flaw.PRIVILEGED not in flaws(found["plain"])
+    assert database("postgresql", Rows(roles))["app"].rights == ()
 
 
 @given(st.text(max_size=30), st.lists(st.text(max_size=60), max_size=6))

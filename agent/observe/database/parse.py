@@ -65,7 +65,7 @@ def facts(target: str, payload: bytes) -> DatabaseFacts:
         version=version,
         subject=subject,
         accounts=_accounts(kind, statements),
-        answers={key: _rows(statements.get(key)) for key in ("accounts", "privileges")},
+        answers={key: _rows(statements.get(key)) for key in ("accounts", "privileges", "memberships")},
         unseen=unseen,
         build=_build(statements.get("version")),
     )

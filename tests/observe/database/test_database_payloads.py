@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.declared.playbooks import load_playbooks, shipped_playbooks
+from agent.judge.accounts import on_database
 from agent.judge.controls import judge
 from agent.model.control import Applies, Control, Expect, Outcome, Read
 from agent.model.errors import AgentError, ToolError
@@ -288,3 +289,10 @@ def test_a_damaged_payload_is_a_clear_error(payload):
 def test_an_engine_that_is_not_read_is_refused():
     with pytest.raises(AgentError, match="cannot be read yet"):
         collect(Replay({}), "dm8", [])
+
+
+def test_memberships_reach_the_rights_of_accounts():
+    told = facts("db", recorded("postgresql-weak"))
+    found = {one.name: one.rights for one in on_database(told, told.answers)}
+    assert "pg_read_server_files" in found["app"]
+    assert "pg_read_server_files" not in found["postgres"]
