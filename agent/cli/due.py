@@ -24,7 +24,7 @@ _SHOWN = 4
 @click.option("--json", "as_json", is_flag=True, help="One JSON object an order or finding, one a line.")
 @click.pass_obj
 def command(app: App, targets: tuple[str, ...], within: int | None, as_json: bool) -> int:
-    """List open orders and findings with their day, who is responsible, who is told when. 1: something is due soon."""
+    """List open orders, findings and passwords with their day, who is responsible, who is told. 1: something is due."""
     from agent.flows.due import listed
     from agent.model.errors import AgentError
 
@@ -45,10 +45,37 @@ def command(app: App, targets: tuple[str, ...], within: int | None, as_json: boo
         _table(rows)
     for note in found.notes:
         click.echo(f"orders.yaml: {note}", err=True)
+    waiting = _passwords(app, targets, within, as_json=as_json)
     late = sum(row.overdue for row in rows)
     near = sum(row.left <= found.soon for row in rows) - late
     click.echo(f"{found.today}: {len(rows)} open, {late} overdue, {near} due within {found.soon} days", err=True)
-    return Exit.FINDINGS if late or near else Exit.CLEAN
+    return Exit.FINDINGS if late or near or waiting else Exit.CLEAN
+
+
+def _passwords(app: App, targets: tuple[str, ...], within: int | None, *, as_json: bool) -> int:
+    """Name managed accounts whose password is due, overdue or not settled, and what to do; how many."""
+    if not app.has_vault:
+        return 0
+    from agent.flows.passwords import status
+    from agent.vault.standing import WORDS, State
+
+    found = [
+        one
+        for one in status(app)
+        if one.state is not State.GOOD
+        and (not targets or {one.account.target, one.account.host} & set(targets))
+        and (within is None or one.left is None or one.left <= within)
+    ]
+    for one in found:
+        manual = one.account.kind == "manual"
+        verb = f"agent password manual '{one.account.id}'" if manual else "agent password rotate --due"
+        if as_json:
+            told = {"kind": "password", "ref": one.account.id, "target": one.account.target, "state": one.state}
+            click.echo(json.dumps(told | {"left": one.left, "todo": verb}, ensure_ascii=False))
+        else:
+            left = "" if one.left is None else f", {one.left} days"
+            click.echo(f"password {one.account.id}: {WORDS[one.state]}{left}; {verb}")
+    return len(found)
 
 
 def _shown(row: Due) -> dict[str, Any]:

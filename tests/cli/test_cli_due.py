@@ -9,6 +9,8 @@ from agent.app import App
 from agent.cli.main import cli
 from agent.declared.workspace import make_workspace
 from agent.model.errors import AgentError
+from agent.vault.generate import generate
+from agent.vault.vault import New
 
 RULES = (
     "amount: 100000\nescalation: [{days: 3, role: engineer}, {days: 0, role: project-manager}]\n"
@@ -102,3 +104,20 @@ def test_a_settled_order_leaves_the_list(app, capsys):
     capsys.readouterr()
     verb(app, "orders", "list")
     assert "settled 2027-02-24" in capsys.readouterr().out
+
+
+def test_passwords_that_are_due_are_named_with_what_to_do(app, capsys):
+    accounts = "schema_version: 1\naccounts:\n- {user: ops, on: [web-01]}\n- {user: admin, on: [VPN], kind: manual}\n"
+    (app.root / "inventory" / "accounts.yaml").write_text(accounts, encoding="utf-8")
+    verb(app, "vault", "init")
+    capsys.readouterr()
+    assert verb(app, "due") == 1
+    said = capsys.readouterr().out
+    assert "password ops@web-01: 未纳入; agent password rotate --due" in said
+    assert "agent password manual 'admin@VPN'" in said
+    assert verb(app, "due", "--json", "--target", "web-01") == 1
+    assert [json.loads(line)["ref"] for line in capsys.readouterr().out.splitlines()] == ["ops@web-01"]
+    app.vault.promote_all(
+        list(app.vault.pend([New(name, "", generate()) for name in ("ops@web-01", "admin@VPN")]).values())
+    )
+    assert verb(app, "due") == 0
