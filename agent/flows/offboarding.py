@@ -140,6 +140,8 @@ def begin(app: App, name: str, *, targets: Collection[str] = (), finish: bool = 
     unseen += [
         f"{host}: {why}" for host, why in plan.unread.items() if not any(x.startswith(f"{host}: ") for x in unseen)
     ]
+    cut = dict.fromkeys(record.host for record in _cut_off(app))
+    unseen += [f"{host}: 上次离岗处理在此中断，--apply 先问明其状态，再执行一次" for host in cut]
     departure = Departure(
         person,
         plan,
@@ -312,12 +314,16 @@ def apply(app: App, departure: Departure, leave: Leave, watch: Watcher, echo: Ec
         return _close(app, departure, leave, rollout.stopped, archives, failed)
 
 
+def _cut_off(app: App) -> list[TxRecord]:
+    """Transactions of an off-boarding that was killed, of which nothing final is known."""
+    return [each for each in changes.unsettled(app.store) if runs.run_by_id(app.store, each.run).kind == KIND]
+
+
 def _settle(app: App, watch: Watcher, echo: Echo) -> None:
-    """Ask about what an earlier off-boarding that was killed left on its targets."""
-    for record in changes.unsettled(app.store):
-        if runs.run_by_id(app.store, record.run).kind == KIND:
-            echo(f"asking {record.host} about {record.id} ({record.group}) ...")
-            HostChange(app, app.inventory.host(record.host), watch, approved=()).settle(record)
+    """Ask the targets about them; what nobody confirmed is undone."""
+    for record in _cut_off(app):
+        echo(f"asking {record.host} about {record.id} ({record.group}) ...")
+        HostChange(app, app.inventory.host(record.host), watch, approved=()).settle(record)
 
 
 def _archives(app: App, plan: HardenPlan, echo: Echo) -> tuple[dict[str, str], dict[str, str]]:

@@ -142,6 +142,15 @@ def test_a_home_that_cannot_be_packed_leaves_its_account_alone(site, monkeypatch
     assert "家目录未能归档，账号未动：no space left" in left.accounts[0].why
 
 
+def test_what_a_killed_run_left_is_told_until_its_target_was_asked(site):
+    first = offboarding.begin(site, "sunba")
+    record = TxRecord("tx-cut", first.plan.run, "web-01", "accounts", 1, (), TxState.SENT)
+    changes.add(site.store, [record])
+    assert any("中断" in line for line in offboarding.begin(site, "sunba").unseen)
+    changes.save(site.store, offboarding.replace(record, state=TxState.UNDONE))
+    assert not any("中断" in line for line in offboarding.begin(site, "sunba").unseen)
+
+
 def sealed(site, state, *txs, day=0):
     at = NOW + timedelta(days=day)
     site.ledger.clock = lambda: at

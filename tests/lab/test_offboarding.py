@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from datetime import UTC, datetime, timedelta
 
 import paramiko
+import psycopg
 import pymysql
 import pytest
 from workspaces import Workspace
 
 from agent.flows import gates, offboarding
-from agent.model.errors import AgentError, RefusedError
+from agent.model.errors import RefusedError
 from agent.vault.drivers import sshkey
 
 HOSTS = {"node-03": "10.66.0.53", "node-04": "10.66.0.54"}
@@ -83,25 +85,13 @@ class Leaver:
         return "in-42" in self.inside(host, script)
 
     def by_sql(self, engine):
-        words = (
-            "env",
-            f"PGPASSWORD={SECRET}",
-            "psql",
-            "-h",
-            "127.0.0.1",
-            "-U",
-            "sunba",
-            "-d",
-            "postgres",
-            "-c",
-            "SELECT 1",
-        )
+        who = {"user": "sunba", "password": SECRET, "connect_timeout": 10}
         try:
             if engine == "mariadb":
-                pymysql.connect(host="10.66.0.21", user="sunba", password=SECRET, connect_timeout=10).close()
+                pymysql.connect(host="10.66.0.21", **who).close()
             else:
-                self.lab.enter("db-02", *words)
-        except (pymysql.Error, AgentError):
+                psycopg.connect(host="10.66.0.22", dbname="warnings", **who).close()
+        except (pymysql.Error, psycopg.Error):
             return False
         return True
 
@@ -114,6 +104,9 @@ class Leaver:
     def things(self, host):
         files = "/etc/sudoers.d/9[01]-* /var/spool/cron/crontabs/sunba /home/sunba/.ssh/authorized_keys"
         return self.inside(host, f"grep -E '^sunba:' /etc/passwd /etc/shadow; cat {files} 2>/dev/null; :")
+
+    def shadow(self, host):
+        return self.inside(host, "grep '^sunba:' /etc/shadow").splitlines()
 
     def offboard(self, *words):
         return self.workspace.run("accounts", "offboard", "sunba", "--json", *NARROW, *words)
@@ -164,7 +157,7 @@ def scanned(leaver):
     assert done.returncode in {0, 1, 3}, done.stderr
     leaver.everything = leaver.ways()
     leaver.before = {host: leaver.things(host) for host in HOSTS}
-    assert {f"{way} {host}" for way in ("key", "su") for host in HOSTS} | {"mariadb"} <= leaver.everything
+    assert {f"{way} {host}" for way in ("key", "su") for host in HOSTS} | {"mariadb", "postgresql"} <= leaver.everything
     return leaver
 
 
@@ -221,10 +214,28 @@ def test_run_again_it_does_what_is_left_and_all_can_be_taken_back(scanned):
     assert scanned.ways() == scanned.everything
 
 
-def test_closed_again_and_deleted_after_the_grace_time(scanned):
-    _, third = scanned.applied("LEAVE-3")
-    assert third["done"], third
+def test_killed_in_the_middle_it_is_run_again_until_it_is_done(scanned):
+    plan = json.loads(scanned.offboard().stdout)
+    scanned.ticket("LEAVE-K", plan["run"])
+    words = ("--apply", "--ticket", "LEAVE-K", "--freeze-by", "zhaoliu")
+    running = scanned.workspace.start("accounts", "offboard", "sunba", "--json", *NARROW, *words)
+    until = time.monotonic() + 90
+    while not any("!" in line.split(":")[1] for host in HOSTS for line in scanned.shadow(host)):
+        assert time.monotonic() < until
+        assert running.poll() is None, running.communicate()
+    running.kill()
+    running.communicate()
+    for _ in range(4):
+        done = scanned.offboard(*words)
+        last = json.loads(done.stdout.splitlines()[-1])
+        if last["done"]:
+            break
+        assert done.returncode in {1, 3}, (last, done.stderr)
+    assert last["done"], last
     assert scanned.ways() == set()
+
+
+def test_deleted_after_the_grace_time_and_not_before(scanned):
     early = json.loads(scanned.offboard("--finish").stdout)
     assert early["steps"] == []
     assert {text[:5] for *_, text in early["skipped"]} == {"宽限期未满"}, early
