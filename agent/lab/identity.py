@@ -31,12 +31,16 @@ def password(length: int = 24) -> str:
             return candidate
 
 
+_MAKING = threading.Lock()
+
+
 def ops_key(folder: Path) -> Path:
     """The key with which the agent logs in to every host; kept between rounds."""
     path = folder / "keys" / "ops_ed25519"
-    if not path.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ops@lab", "-f", str(path))
+    with _MAKING:  # hosts are made several at a time, and each wants it
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ops@lab", "-f", str(path))
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -247,3 +248,9 @@ def test_no_secret_and_no_mirror_stands_in_a_recipe():
         assert "BEGIN" not in text
         assert "debian.org" not in text
     assert machines.GATEWAY == "10.66.0.1"
+
+
+def test_the_agents_key_is_made_once_by_however_many_want_it(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: identity.ops_key(tmp_path).with_suffix(".pub").read_text(), range(8)))
+    assert len(set(made)) == 1
