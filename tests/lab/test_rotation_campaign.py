@@ -25,12 +25,13 @@ from agent.flows.passwords import chosen
 from agent.model.secret import Secret
 from agent.vault.drivers import Login
 from agent.vault.drivers.mysql import native_hash
-from agent.vault.vault import CURRENT, PENDING, PREVIOUS, VOID
+from agent.vault.vault import CURRENT, PENDING, VOID
 
 SEED = os.environ.get("AGENT_SEED", "2027")
 CASES = 220
 AGENT = Path(__file__).resolve().parents[1] / "support" / "rotating.py"
 STEPS = ("settle", "pend", "pended", "change", "changed", "prove", "proven", "finish", "finished", "end")
+_LIKELY = (CURRENT, PENDING, VOID)
 say = partial(print, flush=True)
 LANES = {
     "linux-1": ("node-01", ("rot-a@node-01", "rot-b@node-01", "rot-c@node-01")),
@@ -170,18 +171,20 @@ class Rotations:
             )
 
     def held_by_target(self, account) -> set[str]:
-        """States of the versions with which a login works, found by logging in; past every record of the agent."""
+        """State of the version with which a login works, found by logging in; past every record of the agent.
+
+        The likeliest first: each that is refused costs the seconds that PAM waits.
+        """
         app = self.workspace.app()
         try:
-            found = set()
-            for row in app.vault.versions([account.id]).get(account.id, []):
-                if row.state == PREVIOUS or not row.sealed:
-                    continue
-                login = by_ssh if account.kind == "linux" else by_sql
-                if row.state in {PENDING, CURRENT, VOID} and login(app, account, app.vault.reveal(row))[0] is Login.IN:
-                    found.add(row.state)
-                    break
-            return found
+            rows = app.vault.versions([account.id]).get(account.id, [])
+            kept = [row for row in rows if row.state in _LIKELY and row.sealed]
+            kept.sort(key=lambda row: (_LIKELY.index(row.state), -row.version))
+            login = by_ssh if account.kind == "linux" else by_sql
+            for row in kept:
+                if login(app, account, app.vault.reveal(row))[0] is Login.IN:
+                    return {row.state}
+            return set()
         finally:
             app.close()
 
