@@ -17,7 +17,7 @@ from pathlib import Path
 from shlex import quote
 
 from agent.app import App
-from agent.flows import logins, rotation, ways
+from agent.flows import asking, logins, proving, rotation, ways
 from agent.lab.boot import enter
 from agent.lab.machines import MACHINES
 from agent.lab.record import Record
@@ -106,7 +106,7 @@ def told(mine: list[Given]) -> str:
 def by_su(session: Session, mine: list[Given]) -> None:
     """One login each, from the host itself."""
     scripts = {f"s{n}": (SU, SU.login(Change(*one), Way.SU)) for n, one in enumerate(mine)}
-    answers = rotation.asked(session, scripts, root=False)
+    answers = asking.asked(session, scripts, root=False)
     assert all(SU.logged_in(answer) is Login.IN for answer in answers.values())
 
 
@@ -131,7 +131,7 @@ def bare(app: App, accounts: list[Managed], barred: set[str]) -> float:
             done = session.run(Command(told(mine), privileged=True))
             assert done.rc == 0, done.stderr[-300:]
             by_su(session, users)
-        with ThreadPoolExecutor(rotation.LOGINS) as pool:
+        with ThreadPoolExecutor(proving.LOGINS) as pool:
             list(pool.map(log_in, [one for one in mine if one not in users]))
 
     start = time.perf_counter()

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from agent.declared.incidents import save_incident
 from agent.declared.people import load_people
 from agent.flows import ways
-from agent.flows.rotation import WORKERS, Ended, Event, Rotated, asked, change_of, rotate
+from agent.flows.asking import asked, change_of
+from agent.flows.rotation import WORKERS, Ended, Event, Rotated, rotate
 from agent.model.account import SSH, SSH_KEY
 from agent.model.errors import AgentError
 from agent.model.incident import Measure

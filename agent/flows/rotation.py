@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import secrets
 from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,16 +17,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from agent.change.library import TXROOT, modules
 from agent.flows import ways
+from agent.flows.asking import asked, change_of
 from agent.flows.dependents import Dependents
 from agent.flows.held import held
-from agent.flows.logins import FROM_HERE, Candidate, keys_of
+from agent.flows.logins import FROM_HERE, Candidate
 from agent.flows.passwords import known_names
+from agent.flows.proving import Prover
 from agent.flows.sshkeys import KeyRotation
 from agent.model.account import SSH_KEY, Way
 from agent.model.errors import AgentError, IntegrityError, StoreError, UnreachedError
-from agent.model.frames import Section, compose, split
 from agent.model.observation import Reason
 from agent.model.secret import Secret
 from agent.model.session import Command
@@ -40,27 +39,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from agent.app import App
+    from agent.flows.proving import Proof
     from agent.model.account import Managed
     from agent.model.asset import Host
     from agent.model.frames import Answer
     from agent.model.ports import Session
-    from agent.vault.drivers import Driver
     from agent.vault.records import Row
 
 WORKERS = 16
 """Hosts at a time."""
-LOGINS = 4
-"""Logins at a time to one host; sshd's own MaxStartups begins to refuse at 10."""
-SECONDS = 120.0
-"""For the change of all accounts of one host."""
-_TURN = 30
-"""Seconds that a script waits for another one on the same host."""
 _VOIDS = 3
 """Candidates of earlier runs that are asked after, newest first: a change in flight can land late."""
-NOTHING = Secret("")
 _OLD = "目标仍用旧口令"
-_BUSY = 75
-"""Exit code of a script that did nothing (EX_TEMPFAIL)."""
 
 
 class Ended(StrEnum):
@@ -115,15 +105,6 @@ class Event:
 Watcher = Callable[[Event], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Proof:
-    """What is known of a change after asking: by which way the secret was proven, or what stands against it."""
-
-    way: Way = Way.NONE
-    ended: Login = Login.BARRED
-    why: str = ""
-
-
 def rotate(
     app: App, accounts: Sequence[Managed], watch: Watcher = lambda _: None, *, reason: str, settle_only: bool = False
 ) -> list[Rotated]:
@@ -168,44 +149,6 @@ def rotate(
             app.vault.destroy()
         app.ledger.checkpoint()
     return [done[account.id] for account in accounts if account.id in done]
-
-
-def change_of(app: App, account: Managed, secret: Secret = NOTHING) -> Change:
-    """What a driver needs to know of an account."""
-    port = next((each.port for each in app.inventory.databases if each.name == account.target), 0)
-    policy = app.password_policies[account.policy]
-    days = policy.max_age if account.enforce and not (account.own_login or account.service) else 0
-    return Change(account, secret, port, days, keys_of(app, account))
-
-
-def asked(session: Session, scripts: Mapping[str, tuple[Driver, str]], *, root: bool = True) -> dict[str, Answer]:
-    """Run a section for each key, one script for all, in turn with any other of ours; answers by key.
-
-    Args:
-        session: to the host.
-        scripts: by key, each with the driver whose libraries it stands on.
-        root: with root's rights; else as the login user.
-
-    Raises:
-        UnreachedError: no answer, or it broke off: what was asked for may have been done.
-    """
-    if not scripts:
-        return {}
-    libraries = tuple(dict.fromkeys(name for driver, _ in scripts.values() for name in driver.libraries))
-    preamble = []
-    if root:
-        preamble.append(
-            "if [ -w /run ] && command -v flock >/dev/null; then\n"
-            f"exec 9>>/run/secops-password.lock; flock -w {_TURN} 9 || exit {_BUSY}; fi"
-        )
-    if libraries:
-        preamble.append(f"TX=none; TXROOT=$R{TXROOT}\nhandles() {{ :; }}; acts() {{ :; }}\n")
-        preamble.append(modules(name.removesuffix(".sh") for name in libraries))
-    nonce = secrets.token_hex(16)
-    sections = [Section(key, script) for key, (_, script) in scripts.items()]
-    script = compose(sections, nonce, "\n".join(preamble))
-    result = session.run(Command(script, privileged=root, deadline=SECONDS))
-    return dict(split(result.stdout, result.stderr, nonce))
 
 
 @dataclass
@@ -343,7 +286,8 @@ class HostRotation:
 
     def _by_login(self, session: Session, account: Managed, row: Row) -> str:
         """The state of the secret that lets us in: at most two tries, far below what locks an account."""
-        proof = self._logged_in(session, account, row)
+        prover = self._prover(session)
+        proof = prover.one(account, row)
         if proof.ended is Login.IN:
             return PENDING
         current = self._row(account.id, CURRENT)
@@ -351,7 +295,7 @@ class HostRotation:
             return Ended.OPEN
         if current is None:
             return "none"
-        before = self._logged_in(session, account, current)
+        before = prover.one(account, current)
         return {Login.IN: CURRENT, Login.REJECTED: "none", Login.BARRED: Ended.OPEN}[before.ended]
 
     # --- the change ------------------------------------------------------------------------------------------------
@@ -497,10 +441,11 @@ class HostRotation:
         if not wanted:
             return
         self.watch(Event(self.host.name, "prove", len(wanted)))
-        proofs = self._proofs(session, wanted)
+        prover = self._prover(session)
+        proofs = prover.all(wanted)
         unsure = [account for name, (account, _) in wanted.items() if proofs[name].ended is not Login.IN]
         held_by_target = self._which(session, unsure) if unsure else {}
-        proofs |= self._second_way(session, wanted, proofs, held_by_target)
+        proofs |= prover.second_way(wanted, proofs, held_by_target)
         good: dict[str, Way] = {}
         for name, (_, row) in wanted.items():
             proof = proofs[name]
@@ -523,90 +468,8 @@ class HostRotation:
         self._finish(session, {name: wanted[name] for name in good})
         self._promote({name: wanted[name][1] for name in good}, good, proofs)
 
-    def _proofs(self, session: Session, wanted: Mapping[str, tuple[Managed, Row]]) -> dict[str, _Proof]:
-        by_ssh = self._lets_passwords(session) if any(a.kind == "linux" for a, _ in wanted.values()) else ()
-        found: dict[str, _Proof] = {}
-        here, there = [], {}
-        for name, (account, row) in wanted.items():
-            first = next(iter(self._ways(account, by_ssh)), Way.NONE)
-            if first in FROM_HERE:
-                here.append((name, account, row, first))
-            elif first not in {Way.NONE, Way.IN_PLACE, Way.PERSON}:
-                there[name] = (account, row, first)
-            else:
-                found[name] = _Proof(why="声明为不登录验证")
-
-        def try_here(one: tuple[str, Managed, Row, Way]) -> tuple[str, _Proof]:
-            name, account, row, way = one
-            ended, why = FROM_HERE[way](self.app, account, self._reveal(row))
-            return name, _Proof(way, ended, why)
-
-        with ThreadPoolExecutor(LOGINS) as pool:
-            found |= dict(pool.map(try_here, here))
-        for name, account, row, way in here:  # refused the way, not the password: there may be another
-            if found[name].ended is Login.BARRED and way is Way.SSH and account.verify is Way.AUTO:
-                there[name] = (account, row, Way.SU)
-        return found | self._proofs_there(session, there)
-
-    def _second_way(
-        self,
-        session: Session,
-        wanted: Mapping[str, tuple[Managed, Row]],
-        proofs: Mapping[str, _Proof],
-        held_by_target: Mapping[str, str],
-    ) -> dict[str, _Proof]:
-        """By su, where sshd refuses somebody whose password is right (AllowUsers and the like)."""
-        mine = {
-            name: (account, row, Way.SU)
-            for name, (account, row) in wanted.items()
-            if held_by_target.get(name) == PENDING and proofs[name].way is Way.SSH and account.verify is Way.AUTO
-        }
-        return {name: proof for name, proof in self._proofs_there(session, mine).items() if proof.ended is Login.IN}
-
-    def _proofs_there(self, session: Session, wanted: Mapping[str, tuple[Managed, Row, Way]]) -> dict[str, _Proof]:
-        """Logins from the host itself, by one unprivileged script; and one of root's that gives its rights up."""
-        scripts = {}
-        for number, (account, row, way) in enumerate(wanted.values()):
-            driver = DRIVERS[account.kind]
-            scripts[f"p{number}"] = (driver, driver.login(self._changed(account, row), way))
-        try:
-            answers: dict[str, Answer] = {}
-            for root in (False, True):
-                mine = {key: script for key, script in scripts.items() if script[0].login_as_root is root}
-                answers |= asked(session, mine, root=root)
-        except UnreachedError as error:
-            return {name: _Proof(why=one_line(error.message, 160)) for name in wanted}
-        found = {}
-        for number, (name, (account, row, way)) in enumerate(wanted.items()):
-            answer = answers[f"p{number}"]
-            found[name] = _Proof(way, DRIVERS[account.kind].logged_in(answer), self._masked(answer.errors, row))
-        return found
-
-    def _logged_in(self, session: Session, account: Managed, row: Row) -> _Proof:
-        return self._proofs(session, {account.id: (account, row)})[account.id]
-
-    def _ways(self, account: Managed, by_ssh: Sequence[str]) -> list[Way]:
-        """Ways to try, best first."""
-        if account.verify is not Way.AUTO:
-            return [account.verify]
-        possible = list(DRIVERS[account.kind].ways)
-        if account.kind == "linux" and ("root" if account.user == "root" else "users") not in by_ssh:
-            possible.remove(Way.SSH)
-        return possible
-
-    def _lets_passwords(self, session: Session) -> tuple[str, ...]:
-        """Whom the host's sshd lets log in by password: `users`, `root`. An attempt that cannot work is not made."""
-        script = "sshd -T 2>/dev/null || true"
-        try:
-            answer = asked(session, {"sshd": (DRIVERS["linux"], script)})["sshd"]
-        except UnreachedError:
-            return ()
-        said = dict(line.split(" ", 1) for line in answer.text.splitlines() if " " in line)
-        if not said:
-            return ("users",)
-        if "yes" not in {said.get("passwordauthentication"), said.get("kbdinteractiveauthentication")}:
-            return ()
-        return ("users", "root") if said.get("permitrootlogin") == "yes" else ("users",)
+    def _prover(self, session: Session) -> Prover:
+        return Prover(self.app, session, self._reveal, self._masked)
 
     # --- the end ---------------------------------------------------------------------------------------------------
 
@@ -624,7 +487,7 @@ class HostRotation:
                 asked(session, scripts)
             self.watch(Event(self.host.name, "finished", len(scripts)))
 
-    def _promote(self, rows: Mapping[str, Row], by: Mapping[str, Way], proofs: Mapping[str, _Proof]) -> None:
+    def _promote(self, rows: Mapping[str, Row], by: Mapping[str, Way], proofs: Mapping[str, Proof]) -> None:
         """One transaction for all that a login proved, one for the others."""
         for proven in (True, False):
             mine = [row for name, row in rows.items() if (by[name] not in {Way.IN_PLACE, Way.NONE}) is proven]

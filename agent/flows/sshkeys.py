@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from agent.flows.logins import by_key
+from agent.flows.proving import LOGINS
 from agent.model.errors import UnreachedError
 from agent.model.text import one_line
 from agent.vault.drivers import Login, sshkey
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 Ask = Callable[[Mapping[str, str]], Mapping[str, "Answer"]]
 """Runs scripts on the host as root, a key each; raises UnreachedError."""
-LOGINS = 4
-"""At a time to one host, as in `rotation`."""
 ROTATED, KEPT, OPEN = "rotated", "kept", "open"
 """As `rotation.Ended` has them."""
 

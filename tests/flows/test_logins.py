@@ -3,7 +3,7 @@
 import pytest
 from rotationplace import Killed, Place, killer
 
-from agent.flows import rotation
+from agent.flows import proving
 from agent.flows.logins import keys_of
 from agent.flows.passwords import chosen
 from agent.flows.rotation import rotate
@@ -53,13 +53,13 @@ def test_one_that_is_on_its_way_comes_before_the_current_one(place):
 @pytest.mark.parametrize("as_root", [True, False])
 def test_a_login_has_the_rights_that_its_driver_asks_for(place, monkeypatch, as_root):
     """Only one that has to find its service is given root's, and gives them up by itself."""
-    asked, real = [], rotation.asked
+    asked, real = [], proving.asked
 
     def spy(session, scripts, *, root=True):
         asked.append((sorted(scripts), root))
         return real(session, scripts, root=root)
 
-    monkeypatch.setattr(rotation, "asked", spy)
+    monkeypatch.setattr(proving, "asked", spy)
     monkeypatch.setattr(place.target, "login_as_root", as_root, raising=False)
     place.rotate("one@here-01")
     assert (["p0"], as_root) in asked

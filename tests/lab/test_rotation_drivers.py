@@ -13,9 +13,10 @@ import pytest
 import yaml
 from workspaces import Workspace
 
+from agent.flows.asking import asked, change_of
 from agent.flows.logins import FROM_HERE
 from agent.flows.passwords import chosen
-from agent.flows.rotation import HostRotation, asked, change_of
+from agent.flows.rotation import HostRotation
 from agent.model.account import Way
 from agent.model.secret import Secret
 from agent.vault.drivers import DRIVERS, Login

@@ -17,14 +17,14 @@ from functools import partial
 from pathlib import Path
 
 from agent.app import App
-from agent.flows import rotation
+from agent.flows import asking, rotation
 from agent.flows.passwords import chosen
 
 say = partial(print, flush=True)
 
 
 def main(folder: str, step: str, count: str, delay: str, seconds: str, *names: str) -> int:
-    rotation.SECONDS = float(seconds)
+    asking.SECONDS = float(seconds)
     seen = 0
     lock = threading.Lock()
 
