@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 @click.option("--keep", is_flag=True, help="Leave the lab up afterwards.")
 @click.pass_obj
 def command(app: App, keep: bool) -> int:
-    """Raise the lab, import its feeds, scan for lianghui, harden what was found, report both, take the lab down.
+    """Raise the lab, import its feeds, scan for lianghui, harden what was found, change passwords, report all of it.
+
+    The lab is taken down at the end.
 
     Where the lab cannot run, this machine itself is scanned; nothing on it is changed.
     """
@@ -37,7 +39,8 @@ def command(app: App, keep: bool) -> int:
         click.echo(f"feeds     {', '.join(change.name for change in took.changes) or 'as they were'}")
         shown = _run(app)
         code = _show(app, shown)
-        return max(code, _harden(app, shown.summary.run))
+        code = max(code, _harden(app, shown.summary.run))
+        return max(code, _rotate(app))
     finally:
         app.close()
         if keep:
@@ -69,6 +72,19 @@ def _harden(app: App, scan_run: str) -> int:
     if not checked.ok or hardened.done.stopped:
         return Exit.ERROR
     return Exit.CLEAN if hardened.done.settled else Exit.INCOMPLETE
+
+
+def _rotate(app: App) -> int:
+    from agent.flows import demo
+    from agent.flows.rotation import WORDS, Ended
+
+    done, rendered = demo.change_passwords(app, lambda _: None)
+    counts = {end: sum(one.ended is end for one in done) for end in Ended}
+    told = ", ".join(f"{WORDS[end]} {count}" for end, count in counts.items() if count)
+    click.echo(f"passwords {len(done)} accounts: {told}; see agent password status")
+    for path in rendered.paths.values():
+        click.echo(f"report    {path}")
+    return Exit.CLEAN if counts[Ended.ROTATED] + counts[Ended.UNPROVEN] == len(done) else Exit.INCOMPLETE
 
 
 def _show(app: App, shown: Shown) -> int:

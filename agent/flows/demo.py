@@ -12,10 +12,11 @@ from agent.declared import opslocation, tickets
 from agent.declared.files import write_atomic
 from agent.declared.tickets import TicketFile
 from agent.declared.workspace import make_workspace
-from agent.flows import feeds, gates, harden, hardening_report, report, scan
+from agent.flows import accounts_report, feeds, gates, harden, hardening_report, report, rotation, scan
 from agent.flows.engine import advance
 from agent.flows.planning import Wanted
 from agent.model.asset import Layer
+from agent.vault import keyfile, opening, slots
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from agent.flows.changing import Watcher as ChangeWatcher
     from agent.flows.feeds import Took
     from agent.flows.harden import Done
+    from agent.flows.rotation import Rotated
+    from agent.flows.rotation import Watcher as RotationWatcher
     from agent.flows.scan import Watcher
     from agent.flows.summary import Summary
     from agent.model.evidence import Verification
@@ -96,6 +99,22 @@ def run(app: App, period: Period, watch: Watcher) -> Shown:
     summary = advance(app, scan.begin(app, period, plan), watch)
     rendered = report.render(app, summary.run, ("html", "docx", "pdf"))
     return Shown(summary, rendered, app.ledger.verify())
+
+
+def change_passwords(app: App, watch: RotationWatcher) -> tuple[list[Rotated], Rendered]:
+    """Give managed accounts of the lab new passwords, but for those with which the agent itself logs in, and report.
+
+    The lab's own credentials stay in their file: each lab that is raised has others. A vault is made where none is.
+    """
+    if not app.has_vault:
+        key = app.vault_key
+        public = slots.public_of(keyfile.read(key)) if key.exists() else keyfile.write(key)
+        zones = sorted({target.zone for target in app.inventory.targets if target.zone})
+        made = [slots.with_key("keyfile", slots.KEYFILE, public)]
+        app.vault = opening.create(app.store, app.ledger, made, zones, app.clock)
+    mine = [account for account in app.accounts if account.kind != "manual" and not account.own_login]
+    done = rotation.rotate(app, mine, watch, reason="演练")
+    return done, accounts_report.render(app, ("html", "docx", "pdf"))
 
 
 def harden_lab(app: App, scan_run: str, watch: ChangeWatcher, echo: Callable[[str], None]) -> Hardened:
