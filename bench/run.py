@@ -23,6 +23,7 @@ import harden
 import match
 import paramiko
 import rotation
+import vault
 
 from agent import lab
 from agent.app import App
@@ -175,6 +176,7 @@ def main() -> int:
         row("peak memory of the scan", f"{peak:.0f} MiB", "< 200 MiB")
         harden.main(app.root)
         rotation.main(app.root)
+        vault.main()
     finally:
         app.close()
         if raised:
