@@ -143,6 +143,21 @@ def rekey(app: App) -> None:
     click.echo(f"{app.vault.rekey()} records are sealed anew")
 
 
+@command.command("recover-keys")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--key-file", type=_FILE, help="A copy of the vault's key file; else a passphrase is asked for.")
+@click.pass_obj
+def recover_keys(app: App, folder: Path, key_file: Path | None) -> None:
+    """Write the evidence keys into FOLDER, not there yet, for one who lost theirs. It needs the database alone."""
+    from agent.ledger import unpack
+    from agent.vault import keyfile, opening
+
+    key = keyfile.Key(str(key_file), private=keyfile.read(key_file)) if key_file else app.find_key()
+    names = unpack(folder, opening.evidence_keys(app.store, key))
+    click.echo(f"{folder}: {', '.join(names)}")
+    click.echo("put the folder where the lost one was (or name it in AGENT_KEYS), then: agent evidence verify")
+
+
 @command.command("backup")
 @click.argument("file", type=_FILE)
 @click.pass_obj
@@ -223,8 +238,12 @@ def _taken_out(app: App) -> None:
 
 
 def _bring_in(app: App) -> None:
+    from agent.ledger import packed
+    from agent.model.secret import Secret
     from agent.vault.credentials import bring_in as keep
 
+    if app.vault.copy_evidence_keys(Secret(packed(app.ledger.keys.folder))):
+        click.echo("a copy of the evidence keys is kept (agent vault recover-keys)")
     if not (app.state / "credentials.yaml").exists():
         return
     targets = _targets(app)

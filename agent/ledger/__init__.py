@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select
 
 from agent.ledger.check import verify_export
-from agent.ledger.keys import Keys, PublicKeys, init_keys, keys_folder, load_keys
+from agent.ledger.keys import Keys, PublicKeys, init_keys, keys_folder, load_keys, packed, unpack
 from agent.ledger.ledger import EvidenceLedger, Item
 from agent.model.errors import RefusedError
 from agent.store.schema import ledger_entry
@@ -28,6 +28,8 @@ __all__ = [
     "keys_folder",
     "load_keys",
     "open_ledger",
+    "packed",
+    "unpack",
     "verify_export",
 ]
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 KEY_FILE = "kek.key"
 PASSPHRASE_FILE = "kek.argon2id"  # noqa: S105 - a file's name
 SIGNING = "signing.sealed"
+PUBLIC = ("ecdsa.pub", "ed25519.pub")
 _SIZE = 32
 _ARGON2 = {"iterations": 3, "lanes": 4, "memory_cost": 64 * 1024}
 """RFC 9106's second choice: 0.2 s on a small machine."""
@@ -185,6 +186,45 @@ def _make(folder: Path, passphrase: Secret | None) -> None:
     write_private(folder / "ecdsa.pub", ecdsa_pem, 0o600)
     write_private(folder / "ed25519.pub", ed25519_pem, 0o600)
     fsync_folder(folder)
+
+
+def packed(folder: Path) -> str:
+    """All key files of a folder as one text, for who keeps a copy elsewhere; the anchor is none of them.
+
+    Raises:
+        RefusedError: one is missing, or open to others.
+    """
+    first = KEY_FILE if (folder / KEY_FILE).exists() else PASSPHRASE_FILE
+    held = {name: _private(folder / name).hex() for name in (first, SIGNING)}
+    for name in PUBLIC:
+        held[name] = (folder / name).read_bytes().hex() if (folder / name).exists() else ""
+    return json.dumps(held, sort_keys=True)
+
+
+def unpack(folder: Path, text: str) -> tuple[str, ...]:
+    """Write the key files of such a text into a folder that is not there yet, or empty; their names.
+
+    Raises:
+        RefusedError: the folder holds something, or the text is none of `packed`.
+        StoreError: it cannot be written.
+    """
+    try:
+        held = {str(name): bytes.fromhex(value) for name, value in json.loads(text).items()}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise RefusedError("these are no evidence keys") from error
+    if not {SIGNING} <= set(held) <= {KEY_FILE, PASSPHRASE_FILE, SIGNING, *PUBLIC}:
+        raise RefusedError("these are no evidence keys")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise RefusedError("the folder is not empty", where=str(folder), remedy="name one that is not there yet")
+        for name, value in held.items():
+            if value:
+                write_private(folder / name, value, 0o600 if name in PUBLIC else 0o400)
+        fsync_folder(folder)
+    except OSError as error:
+        raise StoreError(f"cannot write the keys ({error.strerror})", where=str(folder)) from error
+    return tuple(name for name, value in held.items() if value)
 
 
 def load_keys(folder: Path, passphrase: Secret | None = None) -> Keys:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from agent.model.errors import RefusedError
 from agent.store.times import to_text
 from agent.vault import rows, slots
-from agent.vault.records import Row, balance, pin, seal, stamp
-from agent.vault.vault import CURRENT, KEY, PENDING, REUSE, WHOLE, Vault
+from agent.vault.records import Row, balance, pin, seal, stamp, unseal
+from agent.vault.vault import CURRENT, EVIDENCE, KEY, PENDING, REUSE, WHOLE, Vault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -122,6 +122,28 @@ def unlock(store: Store, ledger: Ledger, clock: Clock, key: Key) -> Vault:
     vault = Vault(store, ledger, head[0], roots_of(head[0], slot, half, sealed), clock)
     vault.sound()
     return vault
+
+
+def evidence_keys(store: Store, key: Key) -> str:
+    """The copy of the evidence keys, for one who lost these: without them nothing of the chain can be looked up.
+
+    The record proves itself under the root key; whether these are the right keys the chain's signatures tell.
+
+    Raises:
+        RefusedError: there is no vault or no copy, or the key or passphrase opens no slot.
+        IntegrityError: the record was changed.
+    """
+    with store.read() as connection:
+        head = rows.head(connection)
+        known = rows.slots(connection)
+        sealed = rows.sealed_roots(connection)
+        found = [row for row in rows.records(connection, [EVIDENCE]) if row.state == CURRENT]
+    if head is None:
+        raise RefusedError("this workspace has no vault", remedy=INIT)
+    if not found:
+        raise RefusedError("the vault holds no copy of the evidence keys", remedy="agent vault import takes one")
+    slot, half = opened(known, key)
+    return unseal(roots_of(head[0], slot, half, sealed)[WHOLE], head[0], found[0]).decode()
 
 
 def opened(known: Sequence[Slot], key: Key) -> tuple[Slot, bytes]:

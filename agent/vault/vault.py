@@ -46,6 +46,8 @@ WHOLE = ""
 IMPORTED = "imported"
 """Said of a current version that was taken over: nobody knows how old it is."""
 _TRIES = 50
+EVIDENCE = "vault:evidence-keys"
+"""The account of a copy of the keys that seal evidence: who lost them gets them back by any slot."""
 REUSE = "vault:reuse"
 """The account of the key that tells reuse."""
 
@@ -170,6 +172,13 @@ class Vault:
     def adopt(self, new: Sequence[New], *, verified: bool = False) -> dict[str, Row]:
         """Keep what accounts have already (an import). Raises like `pend`, but reuse is for the audit to find."""
         return self._add(new, CURRENT, verified=verified)
+
+    def copy_evidence_keys(self, text: Secret) -> bool:
+        """Keep a copy of the keys that seal evidence; whether it is another than before."""
+        if self.current(EVIDENCE) == text:
+            return False
+        self.adopt([New(EVIDENCE, WHOLE, text, KEY)])
+        return True
 
     def promote(self, row: Row, *, verified: bool = True, why: str = "") -> Row:
         """A pending version is what the account has now; the one before it is kept as previous.

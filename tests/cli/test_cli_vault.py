@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import stat
 import sys
 from datetime import UTC, datetime
@@ -113,7 +114,7 @@ def test_status_needs_no_key_and_unlock_looks_at_everything(app, capsys):
     verb(app(), "vault", "status")
     assert "4 accounts" in capsys.readouterr().out
     verb(app(WORDS), "vault", "unlock")
-    assert "5 records are whole" in capsys.readouterr().out
+    assert "6 records are whole" in capsys.readouterr().out
     with pytest.raises(RefusedError, match="locked"):
         verb(app(), "vault", "unlock")
     with pytest.raises(RefusedError, match="wrong"):
@@ -311,3 +312,31 @@ def test_only_what_the_vault_holds_is_taken_out_of_the_file(app, capsys):
     }
     assert {line.split(" ", 1)[0] for line in warned} == {"hosts.web-01.login", "hosts.old-09.login"}
     assert "2 left" in capsys.readouterr().out
+
+
+def test_evidence_keys_that_were_lost_come_back_out_of_the_vault(app, tmp_path, monkeypatch):
+    now = app(WORDS)
+    verb(now, "vault", "init", "--passphrase")
+    now.ledger.seal("note", b"before")
+    now.ledger.checkpoint()
+    shown = now.ledger.keys.public.fingerprint
+    saved = tmp_path / "usb" / "vault.key"
+    saved.parent.mkdir()
+    saved.write_bytes(now.vault_key.read_bytes())
+    saved.chmod(0o400)
+    shutil.rmtree(tmp_path / "keys")
+    with pytest.raises(RefusedError):
+        app().vault.check()
+    for number, words in enumerate((["--key-file", str(saved)], [])):
+        place = tmp_path / f"again-{number}"
+        verb(app(WORDS), "vault", "recover-keys", str(place), *words)
+        monkeypatch.setenv("AGENT_KEYS", str(place))
+        back = app(WORDS)
+        assert back.ledger.keys.public.fingerprint == shown
+        assert back.ledger.open(back.ledger.entries()[-1].seq) == b"before"
+        assert back.vault.check() == 6
+    with pytest.raises(RefusedError, match="not empty"):
+        verb(app(WORDS), "vault", "recover-keys", str(tmp_path / "again-0"))
+    with pytest.raises(RefusedError, match="wrong"):
+        verb(app(Secret("no such words")), "vault", "recover-keys", str(tmp_path / "none"))
+    assert not (tmp_path / "none").exists()
