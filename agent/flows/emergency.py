@@ -111,10 +111,13 @@ def _tasks(incident: str, account: Managed, result: Rotated | None, *, locked: b
     elif locked and account.kind == "linux":
         yield f"usermod -U {user}（账号仍处于过期状态，无人能登录）"
         yield again
-        yield f"新口令核实后：usermod -e '' {user}"
+        yield f"新口令核实后：usermod -e '' {user}（账号原有到期日的，改填原到期日）"
     elif locked and account.kind == "postgresql":
         yield f'ALTER ROLE "{user}" PASSWORD NULL; ALTER ROLE "{user}" LOGIN;（没有口令，无人能以口令登录）'
         yield again
+    elif locked and account.kind in {"mariadb", "mysql"}:
+        yield again
+        yield f"新口令核实后：ALTER USER '{user}'@'主机部分' ACCOUNT UNLOCK;"
     elif locked:
         yield again
         yield "新口令核实后解除锁定"

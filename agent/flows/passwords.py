@@ -114,12 +114,9 @@ def may_see(app: App, account: str) -> str:
     Who may: core people, who answers for it, and whose account people.yaml says it is. This stops mistakes, not one who
     is root here and opens the vault by himself. Raises DeclaredError.
     """
-    people = load_people(app.root)
     day = app.clock().astimezone(SHANGHAI).date()
-    mine = [person for person in people if person.login and person.login == app.operator]
-    if not people:
-        return ""
-    if not any(person.here(day) for person in mine):
+    mine = [each for each in load_people(app.root) if each.login and each.login == app.operator and each.here(day)]
+    if not mine:
         return f"{app.operator} is nobody of people.yaml who works here today"
     managed = next((each for each in app.accounts if each.id == account), None)
     user, _, target = account.partition("#")[0].rpartition("@")

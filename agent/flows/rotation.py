@@ -144,9 +144,8 @@ def rotate(
     with ThreadPoolExecutor(WORKERS) as pool:
         for results in pool.map(one, by_host):
             done |= {each.account: each for each in results}
-    if by_host:
-        if not settle_only:
-            app.vault.destroy()
+    destroyed = 0 if settle_only else app.vault.destroy()
+    if by_host or destroyed:
         app.ledger.checkpoint()
     return [done[account.id] for account in accounts if account.id in done]
 

@@ -276,12 +276,13 @@ def test_one_that_is_declared_is_not_given_up_by_hand(app):
         ("{name: 甲, role: engineer, login: ME, accounts: [ops@db-01]}", False),
         ("{name: 甲, role: engineer, login: ME, to: 2027-02-28, accounts: [ops@web-01]}", False),
         ("{name: 甲, role: engineer, login: other, accounts: [ops@web-01]}", False),
+        ("", False),
     ],
 )
 def test_who_may_see_one_is_said_by_people_yaml(app, capsys, person, may):
     now = app()
-    people = f"schema_version: 1\npeople:\n- {person}\n".replace("ME", now.operator)
-    (now.root / "inventory" / "people.yaml").write_text(people, encoding="utf-8")
+    people = f"schema_version: 1\npeople:\n- {person}\n" if person else "schema_version: 1\npeople: []\n"
+    (now.root / "inventory" / "people.yaml").write_text(people.replace("ME", now.operator), encoding="utf-8")
     verb(now, "vault", "init")
     capsys.readouterr()
     if may:

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from rotationplace import Killed, Place, killer
 
 from agent.flows import rotation
+from agent.flows.asking import change_of
 from agent.flows.passwords import chosen, due, status, unsettled
 from agent.flows.rotation import Ended, rotate
-from agent.model.account import Way
+from agent.model.account import Managed, Way
 from agent.model.errors import StoreError
 from agent.model.secret import Secret
 from agent.vault.standing import State
@@ -231,9 +232,27 @@ def test_texts_that_ended_are_destroyed_after_their_days(place):
     place.rotate("one@here-01")
     assert all(row.sealed for row in place.rows("one@here-01"))
     place.now += timedelta(days=91)
+    rotate(place.app, [], reason="到期轮换")  # a day on which nothing is due
     place.rotate("one@here-01")
     assert [(row.state, bool(row.sealed)) for row in place.rows("one@here-01")] == [
         ("previous", False),
         ("previous", True),
         ("current", True),
     ]
+    told = [
+        json.loads(place.app.ledger.open(entry.seq)) for entry in place.app.ledger.entries() if entry.kind == "vault"
+    ]
+    assert sum(change["what"] == "destroy" for body in told for change in body["changes"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("account", "days"),
+    [
+        (Managed("a@here-01", "a", "here-01", "linux"), 30),
+        (Managed("a@here-01", "a", "here-01", "linux", service=True, plan="随口令库"), 0),
+        (Managed("a@here-01", "a", "here-01", "linux", own_login=True), 0),
+        (Managed("a@here-01", "a", "here-01", "linux", enforce=False), 0),
+    ],
+)
+def test_what_would_lock_a_program_or_the_agent_out_never_expires_there(place, account, days):
+    assert change_of(place.app, account).days == days
