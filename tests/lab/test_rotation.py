@@ -16,11 +16,7 @@ from workspaces import Workspace
 
 from agent.flows import rotation
 from agent.flows.passwords import chosen
-from agent.lab.identity import secrets_of
 from agent.lab.machines import MACHINES
-from agent.model.secret import Secret
-from agent.vault.drivers.mysql import native_hash
-from agent.vault.drivers.postgresql import verifier
 from agent.vault.vault import CURRENT
 
 HOSTS = [machine.name for machine in MACHINES if machine.kind == "container"]
@@ -36,6 +32,13 @@ LOUD = {
               "ALTER SYSTEM RESET log_statement; SELECT pg_reload_conf();"),
 }  # fmt: skip
 """Databases that write down every statement while the passwords change."""
+KEPT = {
+    "mariadb": "SELECT CONCAT('UPDATE mysql.global_priv SET Priv=UNHEX(''',HEX(Priv),''') WHERE User=UNHEX(''',"
+    "HEX(User),''') AND Host=UNHEX(''',HEX(Host),''');') FROM mysql.global_priv; SELECT 'FLUSH PRIVILEGES;';",
+    "psql": "SELECT format('UPDATE pg_authid SET rolpassword=%L, rolvaliduntil=%L WHERE rolname=%L;', rolpassword,"
+    " rolvaliduntil, rolname) FROM pg_authid WHERE rolcanlogin;",
+}
+"""Statements that make statements: they put every account's record back as it was, whatever it was hashed by."""
 LISTEN = r"""
 cp -a /etc/redis/redis.conf /run/keep.conf
 pw() { sed -n 's/^requirepass /AUTH /p' /etc/redis/redis.conf; }
@@ -80,11 +83,12 @@ class Accounts:
         self.shadows = {name: lab.enter(name, "cat", "/etc/shadow") for name in HOSTS}
         self.said = [done.stdout, done.stderr]
         self.users = lab.enter("app-01", "cat", "/etc/tomcat10/tomcat-users.xml")
+        self.rows = {host: self.sql(host, KEPT[words[0]]) for host, words in LOUD.items()}
 
-    def sql(self, host: str, statement: str) -> None:
+    def sql(self, host: str, statement: str) -> str:
         client = LOUD[host][0]
-        words = ["mariadb"] if client == "mariadb" else ["runuser", "-u", "postgres", "--", "psql", "-qX"]
-        self.lab.enter(host, *words, stdin=statement)
+        words = ["mariadb", "-rN"] if client == "mariadb" else ["runuser", "-u", "postgres", "--", "psql", "-qXAt"]
+        return self.lab.enter(host, *words, stdin=statement)
 
     def agent(self, *words: str, code: int = 0) -> str:
         done = self.workspace.run(*words)
@@ -120,13 +124,8 @@ class Accounts:
         self.lab.enter("app-01", "sh", "-c", read_again, stdin=self.users)
         for name, text in self.shadows.items():
             self.lab.enter(name, "sh", "-c", "cat >/etc/shadow; rm -f /run/needles /run/watched", stdin=text)
-        made = secrets_of(self.lab.workspace / "state" / "lab")["databases"]
-        for host, name in (("db-01", "maria-01"), ("db-02", "pg-net"), ("db-03", "pg-local")):
-            secret = Secret(made[name]["password"])
-            if host == "db-01":
-                self.sql(host, f"SET PASSWORD FOR scan@'10.66.0.1' = '{native_hash(secret)}';")
-            else:
-                self.sql(host, f"ALTER ROLE scan PASSWORD '{verifier(secret)}';")
+        for host, statements in self.rows.items():
+            self.sql(host, statements)
 
 
 @pytest.fixture(scope="module")
@@ -249,8 +248,8 @@ def test_a_traceback_shows_no_password(accounts, rotated):
     assert rotated
     code = (
         "import sys, rich.traceback; rich.traceback.install(show_locals=True)\n"
-        "from pathlib import Path\nfrom agent.app import App\nfrom agent.flows import rotation, passwords\n"
-        "rotation.split = lambda *_: 1 / 0\n"
+        "from pathlib import Path\nfrom agent.app import App\nfrom agent.flows import asking, rotation, passwords\n"
+        "asking.split = lambda *_: 1 / 0\n"
         f"app = App(Path({str(accounts.workspace.folder)!r}))\n"
         "rotation.rotate(app, passwords.chosen(app, ['ops@node-06']), reason='test')\n"
     )
