@@ -107,11 +107,11 @@ def change_passwords(app: App, watch: RotationWatcher) -> tuple[list[Rotated], R
     The lab's own credentials stay in their file: each lab that is raised has others. A vault is made where none is.
     """
     if not app.has_vault:
-        key = app.vault_key
+        ledger, key = app.ledger, app.vault_key  # the ledger's keys are made first: they want an empty folder
         public = slots.public_of(keyfile.read(key)) if key.exists() else keyfile.write(key)
         zones = sorted({target.zone for target in app.inventory.targets if target.zone})
         made = [slots.with_key("keyfile", slots.KEYFILE, public)]
-        app.vault = opening.create(app.store, app.ledger, made, zones, app.clock)
+        app.vault = opening.create(app.store, ledger, made, zones, app.clock)
     mine = [account for account in app.accounts if account.kind != "manual" and not account.own_login]
     done = rotation.rotate(app, mine, watch, reason="演练")
     return done, accounts_report.render(app, ("html", "docx", "pdf"))
