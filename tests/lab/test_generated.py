@@ -6,7 +6,7 @@ from agent.model.errors import ToolError
 from agent.vault.generate import CHARACTERS, generate
 
 COUNT = 10_000
-PAM = """password requisite pam_pwquality.so retry=1 minlen=18 minclass=4 maxrepeat=3 maxsequence=4 maxclassrepeat=12 \
+PAM = """password requisite pam_pwquality.so retry=1 minlen=18 minclass=4 maxrepeat=3 maxsequence=4 \
 usercheck=1 gecoscheck=1 dictcheck=1 enforce_for_root
 password required pam_permit.so
 """
